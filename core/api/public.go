@@ -1,0 +1,200 @@
+package api
+
+import "time"
+
+// Error is the body of every answer with a status of 400 or more.
+type Error struct {
+	Error string `json:"error"`
+	Code  string `json:"code"`
+}
+
+// Config tells clients how to sign in.
+type Config struct {
+	AuthRequired    bool           `json:"auth_required"`
+	HasInternalAuth bool           `json:"has_internal_auth"`
+	OIDCProviders   []OIDCProvider `json:"oidc_providers"`
+}
+
+// OIDCProvider is one way of single sign-on.
+type OIDCProvider struct {
+	ID          string `json:"id"`
+	DisplayName string `json:"display_name"`
+}
+
+// Workspace is one entry of the list of workspaces.
+type Workspace struct {
+	Name          string         `json:"name"`
+	TasksCount    int            `json:"tasks_count"`
+	ActionsCount  int            `json:"actions_count"`
+	TriggersCount int            `json:"triggers_count"`
+	Revision      *string        `json:"revision"`
+	Error         string         `json:"error,omitempty"`
+	Errors        []Diagnostic   `json:"errors,omitempty"`
+	Warnings      []Diagnostic   `json:"warnings,omitempty"`
+	Sync          *WorkspaceSync `json:"sync,omitempty"`
+}
+
+// Diagnostic is something wrong, or doubtful, in a workflow file.
+type Diagnostic struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+// WorkspaceSync tells which revision is loaded and when the source was last asked.
+type WorkspaceSync struct {
+	Revision  string     `json:"revision"`
+	Author    string     `json:"author,omitempty"`
+	Time      *time.Time `json:"time,omitempty"`
+	Message   string     `json:"message,omitempty"`
+	CheckedAt *time.Time `json:"checked_at"`
+}
+
+// TaskItem is one entry of a workspace's list of tasks.
+type TaskItem struct {
+	Name        string `json:"name"`
+	Mode        string `json:"mode"`
+	Workspace   string `json:"workspace"`
+	Folder      string `json:"folder,omitempty"`
+	HasTriggers bool   `json:"has_triggers"`
+}
+
+// Task is a task with its inputs, flow and triggers.
+type Task struct {
+	Name        string                `json:"name"`
+	Mode        string                `json:"mode"`
+	Folder      string                `json:"folder,omitempty"`
+	TimeoutSecs float64               `json:"timeout_secs,omitempty"`
+	Input       map[string]InputField `json:"input"`
+	Flow        map[string]FlowStep   `json:"flow"`
+	Triggers    []Trigger             `json:"triggers"`
+}
+
+// InputField declares one input of a task.
+type InputField struct {
+	Type        string `json:"type"`
+	Required    bool   `json:"required"`
+	Default     any    `json:"default,omitempty"`
+	Description string `json:"description,omitempty"`
+	Enum        []any  `json:"enum,omitempty"`
+	Secret      bool   `json:"secret,omitempty"`
+}
+
+// FlowStep is one step of a task's flow, as written.
+type FlowStep struct {
+	Action            string         `json:"action"`
+	DependsOn         []string       `json:"depends_on"`
+	Input             map[string]any `json:"input"`
+	ContinueOnFailure bool           `json:"continue_on_failure"`
+	TimeoutSecs       float64        `json:"timeout_secs,omitempty"`
+}
+
+// Trigger is a trigger of a workspace; next_runs are its next five fires.
+type Trigger struct {
+	Name     string         `json:"name"`
+	Type     string         `json:"type"`
+	Cron     string         `json:"cron,omitempty"`
+	Timezone string         `json:"timezone,omitempty"`
+	Task     string         `json:"task"`
+	Enabled  bool           `json:"enabled"`
+	Input    map[string]any `json:"input"`
+	NextRuns []time.Time    `json:"next_runs"`
+}
+
+// ExecuteRequest starts a task.
+type ExecuteRequest struct {
+	Input map[string]any `json:"input,omitempty"`
+}
+
+// ExecuteResponse names the job that was created.
+type ExecuteResponse struct {
+	JobID string `json:"job_id"`
+}
+
+// Job is one entry of a list of jobs.
+type Job struct {
+	JobID       string     `json:"job_id"`
+	Workspace   string     `json:"workspace"`
+	TaskName    string     `json:"task_name"`
+	Mode        string     `json:"mode"`
+	Status      string     `json:"status"`
+	SourceType  string     `json:"source_type"`
+	SourceID    *string    `json:"source_id"`
+	WorkerID    *string    `json:"worker_id"`
+	CreatedAt   time.Time  `json:"created_at"`
+	StartedAt   *time.Time `json:"started_at"`
+	CompletedAt *time.Time `json:"completed_at"`
+}
+
+// JobDetail is a job with its steps in topological order.
+type JobDetail struct {
+	Job
+	Input          any     `json:"input"`
+	Output         any     `json:"output"`
+	Revision       *string `json:"revision"`
+	ErrorMessage   *string `json:"error_message"`
+	ParentJobID    *string `json:"parent_job_id"`
+	ParentStepName *string `json:"parent_step_name"`
+	ChildJobs      []Job   `json:"child_jobs"`
+	Steps          []Step  `json:"steps"`
+}
+
+// Step is one step of a job. A running step without started_at is claimed by a worker that has not started it yet.
+type Step struct {
+	StepName          string     `json:"step_name"`
+	ActionName        string     `json:"action_name"`
+	ActionType        string     `json:"action_type"`
+	ActionImage       *string    `json:"action_image"`
+	Runner            string     `json:"runner"`
+	Input             any        `json:"input"`
+	Output            any        `json:"output"`
+	Status            string     `json:"status"`
+	Attempt           int        `json:"attempt"`
+	WorkerID          *string    `json:"worker_id"`
+	StartedAt         *time.Time `json:"started_at"`
+	CompletedAt       *time.Time `json:"completed_at"`
+	ExitCode          *int       `json:"exit_code"`
+	ErrorMessage      *string    `json:"error_message"`
+	WaitingReason     *string    `json:"waiting_reason"` // why a ready step is not picked up
+	DependsOn         []string   `json:"depends_on"`
+	ContinueOnFailure bool       `json:"continue_on_failure"`
+}
+
+// CancelResponse answers a cancel request; repeating the request is harmless.
+type CancelResponse struct {
+	JobID  string `json:"job_id"`
+	Status string `json:"status"`
+}
+
+// Logs is a part of a job's log: JSON lines {step, stream, ts, line}, numbered from 1 over the job.
+type Logs struct {
+	Logs  string `json:"logs"`
+	From  int64  `json:"from"`  // number of the first line in Logs
+	Next  int64  `json:"next"`  // number of the first line after Logs
+	Total int64  `json:"total"` // lines in the log now
+}
+
+// Worker is one entry of the list of workers.
+type Worker struct {
+	WorkerID      string     `json:"worker_id"`
+	Name          string     `json:"name"`
+	Status        string     `json:"status"`
+	Tags          []string   `json:"tags"`
+	Version       string     `json:"version,omitempty"`
+	LastHeartbeat *time.Time `json:"last_heartbeat"`
+	RegisteredAt  time.Time  `json:"registered_at"`
+}
+
+// WorkerDetail is a worker with its plugins and its latest jobs.
+type WorkerDetail struct {
+	Worker
+	Plugins []Plugin `json:"plugins"`
+	Jobs    []Job    `json:"jobs"`
+}
+
+// Health answers the probes; Components says more where there is more to say.
+type Health struct {
+	Status     string            `json:"status"` // ok, unavailable
+	Components map[string]string `json:"components,omitempty"`
+}
