@@ -1,0 +1,90 @@
+package core
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Job is one run of a task.
+type Job struct {
+	ID              uuid.UUID
+	Workspace       string
+	TaskName        string
+	Mode            string
+	Status          JobStatus
+	SourceType      SourceType
+	SourceID        string // "" when there is none
+	WorkerID        uuid.UUID
+	Revision        string
+	DefinitionHash  []byte
+	Input           json.RawMessage // an object
+	Output          json.RawMessage // an object, or nil
+	ErrorMessage    string
+	ParentJobID     uuid.UUID
+	ParentStepName  string
+	CreatedAt       time.Time
+	StartedAt       time.Time // zero until a step has started
+	CompletedAt     time.Time // zero until the end
+	CancelRequested time.Time // zero unless asked for
+	Progress        Progress
+}
+
+// Step is one step of a job, as it is stored.
+type Step struct {
+	ID                StepID
+	JobID             uuid.UUID
+	Name              string
+	ActionName        string
+	ActionType        string
+	ActionImage       string
+	Runner            string
+	Tags              []string
+	Input             json.RawMessage // templates until the claim, rendered from then on
+	Output            json.RawMessage // nil when there is none
+	Status            StepStatus
+	Attempt           int
+	WorkerID          uuid.UUID
+	ReadyAt           time.Time
+	ClaimedAt         time.Time
+	StartedAt         time.Time
+	CompletedAt       time.Time
+	ExitCode          *int
+	ErrorMessage      string
+	StopReason        StopReason
+	ContinueOnFailure bool
+	DependsOn         []string
+	WaitingReason     string // ready steps only: why nobody picks it up
+}
+
+// JobFilter selects jobs; zero fields do not restrict. Jobs come newest first.
+type JobFilter struct {
+	Workspace   string
+	TaskName    string
+	Statuses    []JobStatus
+	SourceTypes []SourceType
+	Since       time.Time
+	Until       time.Time
+	ParentJobID uuid.UUID
+	WorkerID    uuid.UUID
+	BeforeTime  time.Time // with BeforeID: only jobs older than this one
+	BeforeID    uuid.UUID
+	Limit       int // 1–500
+	Offset      int // 0–10,000
+}
+
+// CountLimit is up to where the number of all jobs that match a filter is counted exactly.
+const CountLimit = 10_000
+
+// Worker is a registered worker process.
+type Worker struct {
+	ID            uuid.UUID
+	Name          string
+	Status        WorkerStatus
+	Tags          []string
+	Version       string
+	Plugins       json.RawMessage // []api.Plugin
+	LastHeartbeat time.Time
+	RegisteredAt  time.Time
+}
