@@ -28,6 +28,7 @@ type Job struct {
 	StartedAt       time.Time // zero until a step has started
 	CompletedAt     time.Time // zero until the end
 	CancelRequested time.Time // zero unless asked for
+	Timeout         Duration  // 0 is none
 	Progress        Progress
 }
 
@@ -56,6 +57,12 @@ type Step struct {
 	ContinueOnFailure bool
 	DependsOn         []string
 	WaitingReason     string // ready steps only: why nobody picks it up
+
+	Dependants []StepID // the steps that name this one in depends_on
+	OpenDeps   int      // dependencies that have not ended
+	Route      int      // number of the step's set of required tags; 0 for steps that the server runs itself
+	Timeout    Duration // 0 is none
+	LeaseHash  []byte   // SHA-256 of the current attempt's lease
 }
 
 // JobFilter selects jobs; zero fields do not restrict. Jobs come newest first.

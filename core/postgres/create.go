@@ -1,0 +1,183 @@
+package postgres
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/stroem/stroem/core"
+)
+
+// ErrIdempotencyKeyTaken says that a job with the same workspace, task and idempotency key exists.
+var ErrIdempotencyKeyTaken = core.Errorf(core.CodeConflict, "idempotency_key_taken", "the Idempotency-Key was used before")
+
+// CreateJobs stores jobs with all their steps in one transaction and one round trip. A job whose idempotency key is
+// taken fails with [ErrIdempotencyKeyTaken], and nothing is stored.
+func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
+	definitions, records, steps := make([]definitionRecord, 0, 1), make([]jobRecord, len(jobs)), make([]stepRecord, 0, len(jobs))
+	known := map[string]bool{}
+	for i := range jobs {
+		job := &jobs[i]
+		if hash := string(job.DefinitionHash); !known[hash] {
+			known[hash] = true
+			definitions = append(definitions, definitionRecord{Hash: bytea(job.DefinitionHash), Body: job.Definition})
+		}
+		records[i] = newJobRecord(job)
+		for j := range job.Steps {
+			steps = append(steps, newStepRecord(&job.Steps[j]))
+		}
+	}
+	batch := &pgx.Batch{}
+	for _, insert := range []struct {
+		sql  string
+		rows any
+	}{{insertDefinitions, definitions}, {insertJobs, records}, {insertSteps, steps}} {
+		data, err := json.Marshal(insert.rows)
+		if err != nil {
+			return fmt.Errorf("encode new jobs: %w", err)
+		}
+		batch.Queue(insert.sql, string(data))
+	}
+	err := s.hot.SendBatch(ctx, batch).Close() // without BEGIN the batch is one transaction
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "job_idempotency" {
+		return ErrIdempotencyKeyTaken
+	}
+	if err != nil {
+		return fmt.Errorf("store new jobs: %w", err)
+	}
+	return nil
+}
+
+// JobByIdempotencyKey returns the job that was created with a key, and its input.
+func (s *Store) JobByIdempotencyKey(ctx context.Context, workspace, task, key string) (uuid.UUID, json.RawMessage, error) {
+	var id uuid.UUID
+	var input json.RawMessage
+	err := s.read.QueryRow(ctx,
+		"select job_id, input from job where workspace = $1 and task_name = $2 and idempotency_key = $3",
+		workspace, task, key).Scan(&id, &input)
+	if err != nil {
+		return uuid.Nil, nil, notFound(err, "Job not found")
+	}
+	return id, input, nil
+}
+
+// The rows travel as one JSON document per table: one parameter whatever their number, and arrays and documents inside
+// rows need no encoding of their own.
+type definitionRecord struct {
+	Hash bytea           `json:"hash"`
+	Body json.RawMessage `json:"body"`
+}
+
+const insertDefinitions = `
+	insert into task_definition (hash, body)
+	select hash, body from json_to_recordset($1::json) as t (hash bytea, body jsonb)
+	where not exists (select from task_definition d where d.hash = t.hash)
+	order by hash on conflict do nothing`
+
+type jobRecord struct {
+	JobID          uuid.UUID       `json:"job_id"`
+	Workspace      string          `json:"workspace"`
+	TaskName       string          `json:"task_name"`
+	Mode           string          `json:"mode"`
+	Status         core.JobStatus  `json:"status"`
+	Input          json.RawMessage `json:"input"`
+	SourceType     core.SourceType `json:"source_type"`
+	SourceID       *string         `json:"source_id"`
+	IdempotencyKey *string         `json:"idempotency_key"`
+	Revision       string          `json:"revision"`
+	DefinitionHash bytea           `json:"definition_hash"`
+	ParentJobID    *uuid.UUID      `json:"parent_job_id"`
+	ParentStepName *string         `json:"parent_step_name"`
+	TimeoutSecs    *float64        `json:"timeout_secs"`
+	OpenSteps      int             `json:"open_steps"`
+}
+
+const insertJobs = `
+	insert into job (job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision,
+		definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps)
+	select job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision,
+		definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps
+	from json_to_recordset($1::json) as t (job_id uuid, workspace text, task_name text, mode text, status text,
+		input jsonb, source_type text, source_id text, idempotency_key text, revision text, definition_hash bytea,
+		parent_job_id uuid, parent_step_name text, timeout_secs float8, open_steps int)`
+
+func newJobRecord(job *core.NewJob) jobRecord {
+	return jobRecord{
+		JobID: job.ID, Workspace: job.Workspace, TaskName: job.TaskName, Mode: job.Mode, Status: job.Status,
+		Input: job.Input, SourceType: job.SourceType, SourceID: optional(job.SourceID),
+		IdempotencyKey: optional(job.IdempotencyKey), Revision: job.Revision, DefinitionHash: job.DefinitionHash,
+		ParentJobID: optional(job.ParentJobID), ParentStepName: optional(job.ParentStepName),
+		TimeoutSecs: optional(seconds(job.Timeout)), OpenSteps: job.Progress.OpenSteps,
+	}
+}
+
+type stepRecord struct {
+	StepID            core.StepID     `json:"step_id"`
+	JobID             uuid.UUID       `json:"job_id"`
+	StepName          string          `json:"step_name"`
+	ActionName        string          `json:"action_name"`
+	ActionType        string          `json:"action_type"`
+	ActionImage       *string         `json:"action_image"`
+	ActionSpec        json.RawMessage `json:"action_spec"`
+	Input             json.RawMessage `json:"input"`
+	Status            core.StepStatus `json:"status"`
+	RequiredTags      []string        `json:"required_tags"`
+	Runner            string          `json:"runner"`
+	Executor          string          `json:"executor"`
+	ContinueOnFailure bool            `json:"continue_on_failure"`
+	Dependants        []core.StepID   `json:"dependants"`
+	OpenDeps          int             `json:"open_deps"`
+	RouteID           *int            `json:"route_id"`
+	TimeoutSecs       *float64        `json:"timeout_secs"`
+}
+
+const insertSteps = `
+	insert into job_step (step_id, job_id, step_name, flow_step, action_name, action_type, action_image, action_spec, input,
+		status, required_tags, runner, executor, continue_on_failure, dependants, open_deps, route_id, timeout_secs, ready_at)
+	select step_id, job_id, step_name, step_name, action_name, action_type, action_image, action_spec, input,
+		status, required_tags, runner, executor, continue_on_failure, dependants, open_deps, route_id, timeout_secs,
+		case when status = 'ready' then clock_timestamp() end
+	from json_to_recordset($1::json) as t (step_id bigint, job_id uuid, step_name text, action_name text, action_type text,
+		action_image text, action_spec jsonb, input jsonb, status text, required_tags jsonb, runner text, executor text,
+		continue_on_failure bool, dependants bigint[], open_deps int, route_id int, timeout_secs float8)`
+
+func newStepRecord(step *core.NewStep) stepRecord {
+	executor := "worker"
+	if step.Route == 0 {
+		executor = "server"
+	}
+	dependants := step.Dependants
+	if dependants == nil {
+		dependants = []core.StepID{}
+	}
+	return stepRecord{
+		StepID: step.ID, JobID: step.JobID, StepName: step.Name, ActionName: step.ActionName, ActionType: step.ActionType,
+		ActionImage: optional(step.ActionImage), ActionSpec: step.Spec, Input: step.Input, Status: step.Status,
+		RequiredTags: step.Tags, Runner: step.Runner, Executor: executor, ContinueOnFailure: step.ContinueOnFailure,
+		Dependants: dependants, OpenDeps: step.OpenDeps, RouteID: optional(step.Route),
+		TimeoutSecs: optional(seconds(step.Timeout)),
+	}
+}
+
+// bytea is a byte string in PostgreSQL's text form.
+type bytea []byte
+
+func (b bytea) MarshalText() ([]byte, error) { return []byte(`\x` + hex.EncodeToString(b)), nil }
+
+// optional is nil, NULL in the database, for a zero value.
+func optional[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
+}
+
+func seconds(d core.Duration) float64 { return time.Duration(d).Seconds() }

@@ -1,0 +1,78 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A notification wakes the waiting claims of all replicas that share a schema. It carries no payload: whoever hears it
+// looks for itself.
+const readyChannel = "'stroem_' || current_schema()"
+
+// Notify wakes the other replicas.
+func (s *Store) Notify(ctx context.Context) error {
+	if _, err := s.read.Exec(ctx, "select pg_notify("+readyChannel+", '')"); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return nil
+}
+
+// Listen calls wake for every notification, on a connection of its own, until ctx ends or the connection is lost. It
+// calls ready once it listens.
+func (s *Store) Listen(ctx context.Context, ready, wake func()) error {
+	conn, err := pgx.ConnectConfig(ctx, s.read.Config().ConnConfig)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var channel string
+	if err := conn.QueryRow(ctx, "select "+readyChannel).Scan(&channel); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{channel}.Sanitize()); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	ready()
+	for {
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		wake()
+	}
+}
+
+// Advisory locks, per schema; the second key says what for.
+const (
+	migrationLock = "hashtext(current_schema()), 1" // one server at a time migrates
+	leaderLock    = "hashtext(current_schema()), 2" // held by the replica that runs the timers
+)
+
+// Lead calls lead while this replica holds the leader's lock, and returns when lead returns, when the lock cannot be had
+// now (false), or when ctx ends. The lock lives and dies with a connection of its own; lead's context ends with it.
+func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (bool, error) {
+	conn, err := pgx.ConnectConfig(ctx, s.read.Config().ConnConfig)
+	if err != nil {
+		return false, fmt.Errorf("take the leader's lock: %w", err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var got bool
+	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock("+leaderLock+")").Scan(&got); err != nil {
+		return false, fmt.Errorf("take the leader's lock: %w", err)
+	}
+	if !got {
+		return false, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	lost := make(chan error, 1)
+	go func() {
+		_, err := conn.WaitForNotification(ctx) // nothing is ever sent: it returns when the connection or ctx ends
+		cancel()
+		lost <- err
+	}()
+	err = lead(ctx)
+	cancel()
+	<-lost
+	return true, err
+}

@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stroem/stroem/core"
+)
+
+// RegisterWorker stores a new worker and marks the older workers of its name as superseded by it; it returns those.
+func (s *Store) RegisterWorker(ctx context.Context, w core.Worker, tokenHash []byte) ([]uuid.UUID, error) {
+	var older []uuid.UUID
+	tags, err := json.Marshal(w.Tags)
+	if err != nil {
+		return nil, fmt.Errorf("encode tags: %w", err)
+	}
+	err = pgx.BeginFunc(ctx, s.read, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `update worker set status = 'inactive', superseded_by = $1
+			where name = $2 and superseded_by is null returning worker_id`, w.ID, w.Name)
+		if err != nil {
+			return err
+		}
+		if older, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `insert into worker (worker_id, name, capabilities, tags, version, plugins, token_hash, last_heartbeat)
+			values ($1, $2, $3, $3, $4, $5, $6, now())`, w.ID, w.Name, tags, w.Version, w.Plugins, tokenHash)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("register worker: %w", err)
+	}
+	return older, nil
+}
+
+// WorkerByToken finds a worker by the hash of its token; superseded tells whether a newer one has taken its name.
+func (s *Store) WorkerByToken(ctx context.Context, tokenHash []byte) (w core.Worker, superseded bool, err error) {
+	rows, err := s.read.Query(ctx, "select "+workerColumns+", superseded_by is not null from worker where token_hash = $1", tokenHash)
+	if err != nil {
+		return core.Worker{}, false, fmt.Errorf("find worker: %w", err)
+	}
+	w, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (core.Worker, error) { return scanWorker(row, &superseded) })
+	if err != nil {
+		return core.Worker{}, false, notFound(fmt.Errorf("find worker: %w", err), "Worker not found")
+	}
+	return w, superseded, nil
+}
+
+// Heartbeats notes that workers were heard of at the given times, and makes those of them active that are not
+// superseded.
+func (s *Store) Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error {
+	ids, times := make([]uuid.UUID, 0, len(heard)), make([]time.Time, 0, len(heard))
+	for id, at := range heard {
+		ids, times = append(ids, id), append(times, at)
+	}
+	_, err := s.read.Exec(ctx, `update worker w
+		set last_heartbeat = greatest(w.last_heartbeat, now() - ($3::timestamptz - h.at)),
+			status = case when w.superseded_by is null then 'active' else w.status end
+		from unnest($1::uuid[], $2::timestamptz[]) as h (worker_id, at) where w.worker_id = h.worker_id`,
+		ids, times, time.Now())
+	if err != nil {
+		return fmt.Errorf("note heartbeats: %w", err)
+	}
+	return nil
+}
+
+// DeactivateWorkers marks workers inactive that were not heard of for timeout, and returns them.
+func (s *Store) DeactivateWorkers(ctx context.Context, timeout time.Duration) ([]uuid.UUID, error) {
+	rows, err := s.read.Query(ctx, `update worker set status = 'inactive'
+		where status = 'active' and last_heartbeat < now() - $1::float8 * interval '1 second' returning worker_id`, timeout.Seconds())
+	if err != nil {
+		return nil, fmt.Errorf("deactivate workers: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("deactivate workers: %w", err)
+	}
+	return ids, nil
+}
+
+// ListWorkers returns workers, active ones first, then the newest registration; total counts all.
+func (s *Store) ListWorkers(ctx context.Context, limit, offset int) (workers []core.Worker, total int, err error) {
+	if err := s.read.QueryRow(ctx, "select count(*) from worker").Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count workers: %w", err)
+	}
+	rows, err := s.read.Query(ctx, "select "+workerColumns+` from worker
+		order by status, registered_at desc, worker_id limit $1 offset $2`, limit, offset)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list workers: %w", err)
+	}
+	workers, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (core.Worker, error) { return scanWorker(row) })
+	if err != nil {
+		return nil, 0, fmt.Errorf("list workers: %w", err)
+	}
+	return workers, total, nil
+}
+
+// GetWorker returns one worker.
+func (s *Store) GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error) {
+	rows, err := s.read.Query(ctx, "select "+workerColumns+" from worker where worker_id = $1", id)
+	if err != nil {
+		return core.Worker{}, fmt.Errorf("load worker: %w", err)
+	}
+	w, err := pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (core.Worker, error) { return scanWorker(row) })
+	if err != nil {
+		return core.Worker{}, notFound(fmt.Errorf("load worker: %w", err), "Worker not found")
+	}
+	return w, nil
+}
+
+const workerColumns = "worker_id, name, status, tags, version, plugins, last_heartbeat, registered_at"
+
+func scanWorker(row pgx.CollectableRow, more ...any) (core.Worker, error) {
+	var w core.Worker
+	var heartbeat *time.Time
+	err := row.Scan(append([]any{&w.ID, &w.Name, &w.Status, &w.Tags, &w.Version, &w.Plugins, &heartbeat, &w.RegisteredAt}, more...)...)
+	w.LastHeartbeat = value(heartbeat)
+	return w, err
+}

@@ -1,0 +1,105 @@
+package core
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// NewJob is a job about to be stored together with all its steps.
+type NewJob struct {
+	Job
+	Definition     json.RawMessage // body of DefinitionHash
+	IdempotencyKey string
+	Steps          []NewStep // in topological order, their ids ascending
+}
+
+// NewStep is a step of a [NewJob].
+type NewStep struct {
+	Step
+	Spec json.RawMessage // the action as written
+}
+
+// Selection says what a transition has to see. Every job that it touches is locked until the transition ends.
+type Selection struct {
+	Steps []StepID    // these steps, their jobs and their direct dependants
+	Jobs  []uuid.UUID // these jobs with all their steps that have not ended
+}
+
+// State is what a transition decides upon: the selected jobs and steps as they are under the jobs' locks.
+type State struct {
+	Jobs  map[uuid.UUID]*Job
+	Steps map[StepID]*Step
+}
+
+// Changes is what a transition decided. All of it is written in one transaction, each row guarded by the status that
+// it was decided on.
+type Changes struct {
+	Start    []StepID // claimed → started
+	Requeue  []StepID // claimed and not started → ready
+	Ready    []StepID // pending → ready
+	End      []StepEnd
+	Stop     map[StepID]StopReason // running steps whose worker is to be told to stop
+	OpenDeps map[StepID]int
+	Jobs     map[uuid.UUID]JobChange
+}
+
+// StepEnd moves a step from one status to a terminal one.
+type StepEnd struct {
+	ID           StepID
+	From, Status StepStatus
+	Output       json.RawMessage
+	ExitCode     *int
+	Error        string
+}
+
+// JobChange is the new state of a job. A job that completes gets its output from its sink steps.
+type JobChange struct {
+	Status   JobStatus
+	WorkerID uuid.UUID // of the first start
+	Progress Progress
+	Error    string
+}
+
+// ClaimQuery asks for ready steps.
+type ClaimQuery struct {
+	WorkerID uuid.UUID
+	ClaimID  uuid.UUID
+	Routes   []int    // routes whose tags the worker covers
+	Leases   [][]byte // hashes of as many leases as steps are wanted
+	Retry    bool     // hand out again what ClaimID already has
+}
+
+// ClaimedStep is a step with what is needed of its job to run it.
+type ClaimedStep struct {
+	Step
+	Spec           json.RawMessage
+	Workspace      string
+	TaskName       string
+	Revision       string
+	DefinitionHash []byte
+	JobInput       json.RawMessage
+}
+
+// StepStop is a running step whose worker has to stop it.
+type StepStop struct {
+	Step
+	Reason StopReason
+}
+
+// Overdue is what the sweeper found to be past its time.
+type Overdue struct {
+	Unstarted    []StepID    // claimed, and not started in time
+	Lost         []StepID    // running on a worker that is gone
+	TimedOut     []StepID    // past their own timeout and the grace that their worker had
+	Unstopped    []StepID    // told to stop, and never reported
+	TimedOutJobs []uuid.UUID // past their task's timeout
+}
+
+// SweepLimits are the times after which something is overdue.
+type SweepLimits struct {
+	Start time.Duration // claimed, not started
+	Grace time.Duration // beyond a step's timeout
+	Stop  time.Duration // beyond the request to stop
+}
