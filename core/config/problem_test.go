@@ -1,0 +1,136 @@
+package config_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/config"
+)
+
+func TestProblems(t *testing.T) {
+	t.Parallel()
+	const jwt = "0123456789abcdef0123456789abcdef"
+	for name, test := range map[string]struct {
+		yaml, env string
+		want      []string // each is part of one problem, in order
+	}{
+		"empty":        {"", "", []string{"config.yaml: db.url: is required", "worker_token: is required"}},
+		"no db url":    {"worker_token: t\ndb: {}", "", []string{":2:5: db.url: is required"}},
+		"not yaml":     {"a: b: c", "", []string{":1:1: not valid YAML: mapping values"}},
+		"a list":       {"- a", "", []string{":1:1: must be a section of keys, not a list"}},
+		"two files":    {minimalServer + "---\na: b", "", []string{":3:1: one document is enough"}},
+		"old key":      {minimalServer + "workspace: {}", "", []string{":3:1: workspace: unknown key; did you mean workspaces?"}},
+		"nested key":   {minimalServer + "log_storage: {s3: {bucket: b, regoin: r}}", "", []string{":3:19: log_storage.s3.region: is required", ":3:31: log_storage.s3.regoin: unknown key; did you mean region?"}},
+		"far key":      {minimalServer + "tls: {cert: a, key: b, zzzzzzz: c}", "", []string{"tls.zzzzzzz: unknown key; known here: cert, key"}},
+		"twice":        {minimalServer + "worker_token: u", "", []string{":3:1: worker_token: stands here twice"}},
+		"number":       {minimalServer + "db: {url: u}\nretention: {job_days: soon}", "", []string{":3:1: db: stands here twice", ":4:23: retention.job_days: must be a whole number"}},
+		"bool":         {minimalServer + "insecure_no_auth: maybe", "", []string{"insecure_no_auth: must be true or false"}},
+		"duration":     {minimalServer + "recovery: {sweep_interval_secs: -1}", "", []string{"recovery.sweep_interval_secs: must be a number of seconds"}},
+		"zero":         {minimalServer + "recovery: {sweep_interval_secs: 0}", "", []string{"recovery.sweep_interval_secs: must be more than 0"}},
+		"size":         {minimalServer + "log_storage: {max_step_bytes: 1 elephant}", "", []string{"log_storage.max_step_bytes: must be a number of bytes"}},
+		"scalar list":  {minimalServer + "secrets: {env: A}", "", []string{"secrets.env: must be a list, not a single value"}},
+		"section":      {minimalServer + "recovery: 3", "", []string{"recovery: must be a section of keys, not a single value"}},
+		"value":        {minimalServer + "listen: [a]", "", []string{"listen: must be one value, not a list"}},
+		"listen":       {minimalServer + "listen: '8080'", "", []string{`listen: "8080" is not an address`}},
+		"open":         {minimalServer + "listen: :8080", "", []string{"insecure_no_auth: true"}},
+		"open host":    {minimalServer + "listen: stroem.example.com:80", "", []string{"there is no auth section"}},
+		"type":         {minimalServer + "workspaces: {a: {type: gitt}}", "", []string{`workspaces.a.type: "gitt" is not a type of workspace; did you mean git?`}},
+		"no type":      {minimalServer + "workspaces: {a: {path: /x}}", "", []string{"workspaces.a.type: is required"}},
+		"empty ws":     {minimalServer + "workspaces: {a: }", "", []string{"workspaces.a.type: is required"}},
+		"no path":      {minimalServer + "workspaces: {a: {type: folder}}", "", []string{"workspaces.a.path: is required"}},
+		"no git url":   {minimalServer + "workspaces: {a: {type: git}}", "", []string{"workspaces.a.url: is required"}},
+		"git auth":     {minimalServer + "workspaces: {a: {type: git, url: u, auth: {type: magic}}}", "", []string{`workspaces.a.auth.type: "magic" is not one of`}},
+		"git token":    {minimalServer + "workspaces: {a: {type: git, url: u, auth: {type: token}}}", "", []string{"workspaces.a.auth.token: is required"}},
+		"ws key":       {minimalServer + "workspaces: {a: {type: folder, paht: /x}}", "", []string{"a.path: is required", "did you mean path?"}},
+		"ws name":      {minimalServer + "workspaces: {../etc: {type: folder, path: /x}}", "", []string{"workspaces.../etc: a name starts with"}},
+		"auth empty":   {minimalServer + "auth:", "", []string{"auth.jwt_secret: is required"}},
+		"short secret": {minimalServer + "auth: {jwt_secret: short}", "", []string{"auth.jwt_secret: has 5 bytes and needs at least 32"}},
+		"oidc":         {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: oidc, issuer_url: https://i, client_id: c}}}", "", []string{"providers.x.client_secret: is required"}},
+		"provider":     {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: ldap}}}", "", []string{`"ldap" is neither`}},
+		"secrets key":  {minimalServer + "secrets: {key: c2hvcnQ=}", "", []string{"secrets.key: must be 32 bytes in base64"}},
+		"url":          {minimalServer + "public_url: example.com", "", []string{"public_url: must be a URL"}},
+		"plugin name":  {minimalServer + "plugins: {../x: {}}", "", []string{"plugins.../x: a plugin is called"}},
+		"plugin sum":   {minimalServer + "plugins: {runner-x: {sha256: 12, path: rel}}", "", []string{"runner-x.sha256: must be 64", "runner-x.path: must be absolute"}},
+		"level":        {minimalServer + "log: {level: loud}", "", []string{`log.level: "loud" is not one of debug, info, warn, error`}},
+		"env unknown":  {minimalServer, "STROEM__WORKER_TOKE=x", []string{"STROEM__WORKER_TOKE: worker_toke: unknown key; did you mean worker_token?"}},
+		"env type":     {minimalServer, "STROEM__DB__MAX_CONNECTIONS=many", []string{"STROEM__DB__MAX_CONNECTIONS: db.max_connections: must be a whole number"}},
+		"env below":    {minimalServer, "STROEM__LISTEN__PORT=1", nil},
+		"env required": {minimalServer, "STROEM__LOG_STORAGE__S3__BUCKET=b", []string{"STROEM__LOG_STORAGE__S3__BUCKET: log_storage.s3.region: is required"}},
+		"env hole":     {minimalServer, "STROEM__DB____URL=x", []string{"a name between them is missing"}},
+		"env scalar":   {"worker_token: t\ndb: postgres://", "STROEM__DB__URL=x", []string{"STROEM__DB__URL: db is not a section"}},
+		"env file":     {minimalServer, "STROEM__WORKER_TOKEN_FILE=/nowhere/at/all", []string{"STROEM__WORKER_TOKEN_FILE: read the value from a file: open /nowhere/at/all"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.LoadServer(write(t, test.yaml), []string{test.env, "HOME=/h"})
+			if test.want == nil {
+				require.Error(t, err)
+				return
+			}
+			var problems *config.Error
+			require.ErrorAs(t, err, &problems)
+			require.GreaterOrEqual(t, len(problems.Problems), len(test.want), "%v", err)
+			text := err.Error()
+			for _, part := range test.want {
+				require.Contains(t, text, part)
+			}
+			require.NotContains(t, text, "panic")
+		})
+	}
+}
+
+func TestWorkerProblems(t *testing.T) {
+	t.Parallel()
+	_, err := config.LoadWorker(write(t, `
+server_url: localhost
+max_concurrent: 0
+poll_interval_secs: 0
+kubernetes:
+tags: [""]
+capabilites: [shell]
+`), nil)
+	var problems *config.Error
+	require.ErrorAs(t, err, &problems)
+	var keys []string
+	for _, p := range problems.Problems {
+		keys = append(keys, p.Key)
+	}
+	require.ElementsMatch(t, []string{
+		"server_url", "worker_token", "max_concurrent", "poll_interval_secs", "kubernetes.namespace", "tags", "capabilites",
+	}, keys)
+}
+
+func TestBothValueAndFile(t *testing.T) {
+	t.Parallel()
+	_, err := config.LoadServer(write(t, minimalServer), []string{"STROEM__DB__URL=a", "STROEM__DB__URL_FILE=/b"})
+	require.ErrorContains(t, err, "STROEM__DB__URL is set as well")
+}
+
+func TestLoopbackIsAllowedWithoutAuth(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"127.0.0.1:1", "127.8.8.8:1", "localhost:1", "[::1]:1", "[::ffff:127.0.0.1]:1"} {
+		_, err := config.LoadServer(write(t, minimalServer+"listen: '"+listen+"'"), []string{"HOME=/h"})
+		require.NoError(t, err, listen)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(minimalServer, "db.url")
+	f.Add("a: &a {b: *a}", "A__B")
+	f.Add("workspaces: &w {a: {type: git, auth: *w}}", "WORKSPACES__A__AUTH")
+	f.Add("plugins: {runner-a: {config: &x {y: *x}}}", "PLUGINS__X__CONFIG__Y")
+	f.Add("<<: {listen: x}", "LISTEN_FILE")
+	f.Fuzz(func(t *testing.T, content, variable string) {
+		if strings.HasSuffix(variable, "_FILE") || strings.ContainsAny(variable, "=\x00") {
+			return // would read files at random
+		}
+		_, err := config.LoadServer(write(t, content), []string{"STROEM__" + variable + "=1", "HOME=/h"})
+		var problems *config.Error
+		if err != nil && !errors.As(err, &problems) {
+			t.Fatalf("not a list of problems: %v", err)
+		}
+	})
+}

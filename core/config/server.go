@@ -1,0 +1,170 @@
+package config
+
+import (
+	"encoding/base64"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Server is the configuration of the server.
+type Server struct {
+	Listen         string               `yaml:"listen"`       // host:port
+	PublicURL      string               `yaml:"public_url"`   // what browsers and webhook senders use
+	InternalURL    string               `yaml:"internal_url"` // what other replicas use
+	DataDir        string               `yaml:"data_dir"`
+	DB             DB                   `yaml:"db"`
+	LogStorage     LogStorage           `yaml:"log_storage"`
+	Workspaces     map[string]Workspace `yaml:"workspaces"`
+	WorkerToken    Secret               `yaml:"worker_token" config:"required"`
+	InsecureNoAuth bool                 `yaml:"insecure_no_auth"` // allows other than loopback without Auth
+	Auth           *Auth                `yaml:"auth"`             // nil: everybody may do everything
+	TLS            *ServerTLS           `yaml:"tls"`              // nil: plain HTTP
+	CORS           CORS                 `yaml:"cors"`
+	Secrets        Secrets              `yaml:"secrets"`
+	Recovery       Recovery             `yaml:"recovery"`
+	Retention      Retention            `yaml:"retention"`
+	Metrics        Metrics              `yaml:"metrics"`
+	Log            Log                  `yaml:"log"`
+	Plugins        Plugins              `yaml:"plugins"`
+}
+
+// DB is the connection to PostgreSQL.
+type DB struct {
+	URL            Secret `yaml:"url" config:"required"`
+	MaxConnections int    `yaml:"max_connections"`
+}
+
+// LogStorage says where the logs of jobs are kept.
+type LogStorage struct {
+	LocalDir     string `yaml:"local_dir"`      // default <data_dir>/logs
+	MaxStepBytes Bytes  `yaml:"max_step_bytes"` // output of one step beyond this is dropped
+	S3           *S3    `yaml:"s3"`             // nil: no archive
+}
+
+// S3 is the bucket that logs of finished jobs go to. Credentials come from the standard AWS chain.
+type S3 struct {
+	Bucket   string `yaml:"bucket" config:"required"`
+	Region   string `yaml:"region" config:"required"`
+	Prefix   string `yaml:"prefix"`   // used as it is, so with its own slash
+	Endpoint string `yaml:"endpoint"` // another service than AWS; implies path-style addresses
+}
+
+// ServerTLS names the PEM files of the certificate that the server shows.
+type ServerTLS struct {
+	Cert string `yaml:"cert" config:"required"`
+	Key  string `yaml:"key" config:"required"`
+}
+
+// CORS lists the origins whose pages may call the API.
+type CORS struct {
+	AllowedOrigins []string `yaml:"allowed_origins"`
+}
+
+// Secrets says how secret values are kept and which variables workflow files may use.
+type Secrets struct {
+	Key Secret   `yaml:"key"` // 32 bytes in base64; "": made once in the data directory
+	Env []string `yaml:"env"` // names that env.<NAME> may stand for
+}
+
+// Recovery says when a silent worker counts as lost.
+type Recovery struct {
+	HeartbeatTimeout time.Duration `yaml:"heartbeat_timeout_secs"`
+	SweepInterval    time.Duration `yaml:"sweep_interval_secs"`
+}
+
+// Retention says how long things are kept; 0 is for good.
+type Retention struct {
+	JobDays     int `yaml:"job_days"`     // finished jobs, with their logs
+	LogDays     int `yaml:"log_days"`     // local copies of archived logs
+	WorkerHours int `yaml:"worker_hours"` // workers that are gone
+	AuditDays   int `yaml:"audit_days"`
+}
+
+// Metrics is the Prometheus endpoint.
+type Metrics struct {
+	Enabled bool   `yaml:"enabled"`
+	Listen  string `yaml:"listen"` // an address of its own; "": /metrics beside the API
+}
+
+func (c *Server) setDefaults() {
+	c.Listen = "127.0.0.1:8080"
+	c.DB.MaxConnections = 10
+	c.LogStorage.MaxStepBytes = 1 << 30
+	c.Recovery = Recovery{HeartbeatTimeout: 120 * time.Second, SweepInterval: 60 * time.Second}
+	c.Metrics.Enabled = true
+	c.Log = Log{Level: "info", Format: "text"}
+}
+
+func (c *Server) complete(env map[string]string) {
+	if c.DataDir == "" {
+		c.DataDir = dataDir(env)
+	}
+	if c.LogStorage.LocalDir == "" && c.DataDir != "" {
+		c.LogStorage.LocalDir = filepath.Join(c.DataDir, "logs")
+	}
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func (c *Server) validate(p *problems) {
+	p.address("listen", c.Listen)
+	if c.Metrics.Listen != "" {
+		p.address("metrics.listen", c.Metrics.Listen)
+	}
+	if c.Auth == nil && !c.InsecureNoAuth && !loopback(c.Listen) {
+		p.add("listen", "%s is reachable from other machines and there is no auth section, so anybody could run commands; "+
+			"add auth, listen on 127.0.0.1, or set insecure_no_auth: true", c.Listen)
+	}
+	p.url("public_url", c.PublicURL)
+	p.url("internal_url", c.InternalURL)
+	p.dataDir(c.DataDir)
+	p.min("db.max_connections", c.DB.MaxConnections, 2)
+	p.min("log_storage.max_step_bytes", int(c.LogStorage.MaxStepBytes), 1<<16)
+	if c.LogStorage.S3 != nil {
+		p.url("log_storage.s3.endpoint", c.LogStorage.S3.Endpoint)
+	}
+	for _, origin := range c.CORS.AllowedOrigins {
+		p.url("cors.allowed_origins", origin)
+	}
+	for name := range c.Workspaces {
+		if !workspaceName.MatchString(name) {
+			p.add("workspaces."+name, "a name starts with a letter, a digit or _, goes on with these, . and -, and has at most 100 characters")
+		}
+	}
+	if c.Auth != nil {
+		c.Auth.validate(p)
+	}
+	if key, err := base64.StdEncoding.DecodeString(c.Secrets.Key.Reveal()); c.Secrets.Key != "" && (err != nil || len(key) != 32) {
+		p.add("secrets.key", "must be 32 bytes in base64, as from: openssl rand -base64 32")
+	}
+	for _, name := range c.Secrets.Env {
+		if !envName.MatchString(name) {
+			p.add("secrets.env", "%q is not the name of a variable", name)
+		}
+	}
+	p.positive("recovery.heartbeat_timeout_secs", c.Recovery.HeartbeatTimeout)
+	p.positive("recovery.sweep_interval_secs", c.Recovery.SweepInterval)
+	p.min("retention.job_days", c.Retention.JobDays, 0)
+	p.min("retention.log_days", c.Retention.LogDays, 0)
+	p.min("retention.worker_hours", c.Retention.WorkerHours, 0)
+	p.min("retention.audit_days", c.Retention.AuditDays, 0)
+	c.Log.validate(p)
+	c.Plugins.validate(p)
+}
+
+// loopback tells whether only this machine can reach the address.
+func loopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return true // reported as a bad address already
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
