@@ -1,0 +1,152 @@
+package pluginapi
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/stroem/stroem/pluginapi/internal/pluginv1"
+)
+
+type runnerServer struct {
+	pluginv1.UnimplementedRunnerServiceServer
+	*server
+	runner Runner
+}
+
+func (s *runnerServer) Run(req *pluginv1.RunRequest, stream grpc.ServerStreamingServer[pluginv1.RunEvent]) error {
+	return s.stream(req.GetRunId(), stream, func(ctx context.Context, out Output) (*Result, error) {
+		return s.runner.Run(ctx, &RunRequest{
+			RunID: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), Spec: req.GetSpec(), Env: req.GetEnv(),
+			Workspace: Workspace{
+				Dir: req.GetWorkspace().GetDir(), URL: req.GetWorkspace().GetUrl(), Token: req.GetWorkspace().GetToken(),
+			},
+			ScratchDir: req.GetScratchDir(), StopGrace: req.GetStopGrace().AsDuration(), Labels: req.GetLabels(),
+		}, out)
+	})
+}
+
+func (s *runnerServer) Attach(req *pluginv1.AttachRequest, stream grpc.ServerStreamingServer[pluginv1.RunEvent]) error {
+	attacher, ok := s.runner.(Attacher)
+	if !ok {
+		return Errorf(CodeUnimplemented, "runs cannot be attached to")
+	}
+	return s.stream(req.GetRunId(), stream, func(ctx context.Context, out Output) (*Result, error) {
+		return attacher.Attach(ctx, &AttachRequest{
+			RunID: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), State: req.GetState(),
+			Since: req.GetSince().AsTime(), ScratchDir: req.GetScratchDir(), StopGrace: req.GetStopGrace().AsDuration(),
+			Labels: req.GetLabels(),
+		}, out)
+	})
+}
+
+// stream runs f under the run's id and sends what it says.
+func (s *runnerServer) stream(id string, stream grpc.ServerStreamingServer[pluginv1.RunEvent], f func(context.Context, Output) (*Result, error)) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	ctx, end, err := s.runs.begin(stream.Context(), id)
+	if err != nil {
+		return err
+	}
+	defer end()
+	out := newOutput(stream.Send)
+	result, err := f(ctx, out)
+	if err == nil && result == nil {
+		err = Errorf(CodeInternal, "the runner returned neither a result nor an error")
+	}
+	if err != nil {
+		out.close(nil)
+		return err
+	}
+	return out.close(&pluginv1.Finished{
+		ExitCode: int32(result.ExitCode), //nolint:gosec // exit codes are small
+		Signal:   result.Signal, OomKilled: result.OOMKilled, Message: result.Message,
+	})
+}
+
+func (s *runnerServer) Stop(_ context.Context, req *pluginv1.StopRequest) (*pluginv1.StopResponse, error) {
+	cause := ErrStopped
+	if req.GetReason() == pluginv1.StopReason_STOP_REASON_TIMED_OUT {
+		cause = ErrTimedOut
+	}
+	if !s.runs.stop(req.GetRunId(), cause) {
+		return nil, Errorf(CodeNotFound, "no run %q is under way", req.GetRunId())
+	}
+	return &pluginv1.StopResponse{}, nil
+}
+
+func (s *runnerServer) Remove(ctx context.Context, req *pluginv1.RemoveRequest) (*pluginv1.RemoveResponse, error) {
+	if err := s.ready(); err != nil {
+		return nil, err
+	}
+	err := s.runner.Remove(ctx, &RemoveRequest{
+		RunID: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), State: req.GetState(), Labels: req.GetLabels(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &pluginv1.RemoveResponse{}, nil
+}
+
+// runs are the runs under way, by id.
+type runs struct {
+	mu     sync.Mutex
+	cancel map[string]context.CancelCauseFunc
+	ended  sync.Cond
+	closed bool
+}
+
+func newRuns() *runs {
+	r := &runs{cancel: map[string]context.CancelCauseFunc{}}
+	r.ended.L = &r.mu
+	return r
+}
+
+// begin returns the context of a new run. It outlives the stream, so that a host that goes away is told from one that
+// stops the run. The caller calls end when the run is over.
+func (r *runs) begin(stream context.Context, id string) (ctx context.Context, end func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return nil, nil, Errorf(CodeUnavailable, "the plugin is shutting down")
+	case r.cancel[id] != nil:
+		return nil, nil, Errorf(CodeAlreadyExists, "run %q is under way already", id)
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(stream))
+	unwatch := context.AfterFunc(stream, func() { cancel(ErrHostGone) })
+	r.cancel[id] = cancel
+	return ctx, func() {
+		unwatch()
+		cancel(nil)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.cancel, id)
+		r.ended.Broadcast()
+	}, nil
+}
+
+func (r *runs) stop(id string, cause error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	cancel, ok := r.cancel[id]
+	if ok {
+		cancel(cause)
+	}
+	return ok
+}
+
+// close refuses new runs, ends the others because the host is gone, and waits for them.
+func (r *runs) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	for _, cancel := range r.cancel {
+		cancel(ErrHostGone)
+	}
+	for len(r.cancel) > 0 {
+		r.ended.Wait()
+	}
+}
