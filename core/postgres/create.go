@@ -49,6 +49,9 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "job_idempotency" {
 		return ErrIdempotencyKeyTaken
 	}
+	if _, ok := errors.AsType[unstorableError](dataError(err)); ok {
+		return core.Errorf(core.CodeInvalid, "", "The input cannot be stored: %s", dataError(err))
+	}
 	if err != nil {
 		return fmt.Errorf("store new jobs: %w", err)
 	}

@@ -72,7 +72,7 @@ func (s *Store) transition(ctx context.Context, sel core.Selection, decide Decid
 	}
 	batch.Queue("commit")
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("write and commit: %w", err)
+		return fmt.Errorf("write and commit: %w", dataError(err))
 	}
 	return nil
 }

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+)
+
+// Config holds the times that the engine works with; zero values get the defaults.
+type Config struct {
+	HeartbeatTimeout time.Duration // a worker not heard of for this long is lost; default 2 min
+	SweepInterval    time.Duration // default 60 s
+	StartLimit       time.Duration // a claimed step not started in this time is ready again; default 15 s
+	StopGrace        time.Duration // what workers have to stop a step; default 10 s
+	PollInterval     time.Duration // safety net of waiting claims; default 5 s
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&c.HeartbeatTimeout, 2*time.Minute)
+	set(&c.SweepInterval, time.Minute)
+	set(&c.StartLimit, 15*time.Second)
+	set(&c.StopGrace, 10*time.Second)
+	set(&c.PollInterval, 5*time.Second)
+	return c
+}
+
+// Engine is safe for concurrent use. Its methods work while Run runs.
+type Engine struct {
+	store      Store
+	workspaces Workspaces
+	logger     *slog.Logger
+	config     Config
+
+	plans    planCache
+	routes   routeTable
+	waiters  waiters
+	watchers watchers
+	leases   leaseCache
+	workers  workerCache
+
+	creations   *batcher[*creation]
+	transitions *batcher[*request]
+	notify      chan struct{} // wakes the goroutine that notifies other replicas
+}
+
+// New returns an engine; the caller calls Run.
+func New(store Store, workspaces Workspaces, logger *slog.Logger, config Config) *Engine {
+	e := &Engine{
+		store: store, workspaces: workspaces, logger: logger, config: config.withDefaults(),
+		notify: make(chan struct{}, 1),
+	}
+	e.workers.heard = map[uuid.UUID]time.Time{}
+	e.creations = newBatcher(e.writeCreations)
+	e.transitions = newBatcher(e.writeTransitions)
+	return e
+}
+
+// Run owns the engine's goroutines: the two writers, the timers of the leading replica, and the connection to the other
+// replicas. It returns when ctx has ended and all of them have.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.routes.reload(ctx, e.store); err != nil {
+		return err
+	}
+	var group sync.WaitGroup
+	for _, loop := range []func(context.Context){
+		e.creations.loop, e.transitions.loop, e.notifyOthers, e.listen, e.noteHeartbeats, e.lead,
+	} {
+		group.Go(func() { loop(ctx) })
+	}
+	group.Wait()
+	e.waiters.wakeAll()
+	return nil
+}
+
+// errStopping answers requests that arrive while the engine stops.
+var errStopping = core.Errorf(core.CodeUnavailable, "", "The server is stopping: try again in a moment")
+
+// retryDelay is how long background loops wait after an error.
+const retryDelay = time.Second
+
+// repeat calls run until ctx ends, with a pause after errors, which are logged.
+func (e *Engine) repeat(ctx context.Context, what string, run func(context.Context) error) {
+	for ctx.Err() == nil {
+		if err := run(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+			e.logger.WarnContext(ctx, "trying again", "what", what, "error", err)
+		}
+		pause(ctx, retryDelay)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// notifyOthers tells the other replicas that steps became ready. While one notification is on its way all further ones
+// become one.
+func (e *Engine) notifyOthers(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.notify:
+		}
+		if err := e.store.Notify(ctx); err != nil && ctx.Err() == nil {
+			e.logger.WarnContext(ctx, "cannot wake the other replicas; they will notice by polling", "error", err)
+		}
+		pause(ctx, notifyInterval)
+	}
+}
+
+// notifyInterval spreads notifications: each takes a lock of the whole database server when it commits.
+const notifyInterval = 50 * time.Millisecond
+
+func (e *Engine) listen(ctx context.Context) {
+	e.repeat(ctx, "listen for other replicas", func(ctx context.Context) error {
+		return e.store.Listen(ctx, e.waiters.wakeAll, e.waiters.wakeAll)
+	})
+}

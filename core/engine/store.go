@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+)
+
+// Store keeps jobs, steps and workers. All methods are safe for concurrent use; each is one transaction. A transaction
+// whose outcome is not known (the connection broke while it committed) is an error, and may have happened.
+type Store interface {
+	// StepIDs reserves n ascending step ids.
+	StepIDs(ctx context.Context, n int) ([]core.StepID, error)
+	// CreateJobs stores jobs with their steps, all or none.
+	CreateJobs(ctx context.Context, jobs []core.NewJob) error
+	JobByIdempotencyKey(ctx context.Context, workspace, task, key string) (uuid.UUID, json.RawMessage, error)
+
+	// Transition locks what is selected, calls decide, and writes the changes that it returns. It calls decide again
+	// with a fresh state when the transaction has to be repeated.
+	Transition(ctx context.Context, sel core.Selection,
+		decide func(ctx context.Context, state *core.State, more func([]core.StepID) error) (*core.Changes, error)) error
+
+	// Claim hands ready steps to a worker, and tells it which of its steps to stop.
+	Claim(ctx context.Context, q core.ClaimQuery) ([]core.ClaimedStep, []core.StepStop, error)
+	Outputs(ctx context.Context, jobID uuid.UUID, steps []string) (map[string]json.RawMessage, error)
+	SaveInputs(ctx context.Context, inputs map[core.StepID]json.RawMessage) error
+	StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, name string) (core.ClaimedStep, error)
+	SaveRunnerState(ctx context.Context, id core.StepID, leaseHash, state []byte) (bool, error)
+
+	Definition(ctx context.Context, hash []byte) ([]byte, error)
+	Route(ctx context.Context, tags []string) (int, error)
+	Routes(ctx context.Context) (map[int][]string, error)
+	JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, error)
+
+	RegisterWorker(ctx context.Context, w core.Worker, tokenHash []byte) (superseded []uuid.UUID, err error)
+	WorkerByToken(ctx context.Context, tokenHash []byte) (w core.Worker, superseded bool, err error)
+	Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error
+	DeactivateWorkers(ctx context.Context, timeout time.Duration) ([]uuid.UUID, error)
+	Overdue(ctx context.Context, limits core.SweepLimits) (core.Overdue, error)
+
+	// Notify wakes the other replicas; Listen hears them. Lead runs lead while this replica is the one that leads.
+	Notify(ctx context.Context) error
+	Listen(ctx context.Context, ready, wake func()) error
+	Lead(ctx context.Context, lead func(context.Context) error) (led bool, err error)
+}
+
+// Workspaces gives the last good content of a workspace and its revision; an error with core.CodeNotFound if there is
+// no such workspace.
+type Workspaces interface {
+	Workspace(name string) (*core.Workspace, string, error)
+}

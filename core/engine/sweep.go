@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+)
+
+// timerInterval is how often the leader looks for what is overdue; it bounds how late timeouts of tasks are noticed.
+const timerInterval = time.Second
+
+// lead runs the timers on the one replica that holds the leader's lock.
+func (e *Engine) lead(ctx context.Context) {
+	e.repeat(ctx, "lead", func(ctx context.Context) error {
+		led, err := e.store.Lead(ctx, e.sweepLoop)
+		if led && err == nil {
+			e.logger.InfoContext(ctx, "no longer the leader")
+		}
+		return err
+	})
+}
+
+// sweepLoop looks for what is overdue every second, and for lost workers every sweep interval, until ctx ends. Workers
+// are judged only after the database could be reached for a whole heartbeat timeout: until then their silence may be
+// ours.
+func (e *Engine) sweepLoop(ctx context.Context) error {
+	e.logger.InfoContext(ctx, "leading: timeouts and recovery run here")
+	judgeFrom := time.Now().Add(e.config.HeartbeatTimeout)
+	nextJudgement := judgeFrom
+	for {
+		pause(ctx, min(timerInterval, e.config.SweepInterval))
+		if ctx.Err() != nil {
+			return nil
+		}
+		err := e.recover(ctx)
+		if now := time.Now(); err == nil && now.After(nextJudgement) && now.After(judgeFrom) {
+			nextJudgement = now.Add(e.config.SweepInterval)
+			err = e.judgeWorkers(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			judgeFrom = time.Now().Add(e.config.HeartbeatTimeout)
+			e.logger.WarnContext(ctx, "sweep", "error", err)
+		}
+	}
+}
+
+// judgeWorkers gives up workers that have been silent for too long, and recovers their steps.
+func (e *Engine) judgeWorkers(ctx context.Context) error {
+	lost, err := e.store.DeactivateWorkers(ctx, e.config.HeartbeatTimeout)
+	if err != nil || len(lost) == 0 {
+		return err
+	}
+	e.logger.WarnContext(ctx, "workers are unresponsive", "workers", lost, "timeout", e.config.HeartbeatTimeout)
+	return e.recover(ctx)
+}
+
+// recover brings what is overdue to its end. It looks at everything that is overdue, whenever it came to be, so that
+// nothing is left behind by a sweep that was cut short; the conditions are looked at again under the jobs' locks.
+func (e *Engine) recover(ctx context.Context) error {
+	overdue, err := e.store.Overdue(ctx, core.SweepLimits{
+		Start: e.config.StartLimit,
+		Grace: e.config.StopGrace + 30*time.Second,
+		Stop:  e.config.StopGrace + e.config.HeartbeatTimeout,
+	})
+	if err != nil {
+		return err
+	}
+	for _, found := range []struct {
+		steps []core.StepID
+		apply func(*transition, *core.Step)
+	}{
+		{overdue.Unstarted, (*transition).requeue},
+		{overdue.Lost, (*transition).lose},
+		{overdue.TimedOut, (*transition).timeOut},
+		{overdue.Unstopped, (*transition).giveUp},
+	} {
+		if err := e.recoverSteps(ctx, found.steps, found.apply); err != nil {
+			return err
+		}
+	}
+	for _, job := range overdue.TimedOutJobs {
+		if err := e.timeOutJob(ctx, job); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) recoverSteps(ctx context.Context, ids []core.StepID, apply func(*transition, *core.Step)) error {
+	for len(ids) > 0 {
+		n := min(len(ids), batchLimit)
+		batch := ids[:n]
+		ids = ids[n:]
+		err := e.change(ctx, batch, func(t *transition) {
+			for _, id := range batch {
+				if step := t.state.Steps[id]; step != nil && step.Status == core.StepRunning {
+					apply(t, step)
+				}
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("recover %d steps: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// requeue makes a step ready again that a worker claimed and never started: nothing of it can have run.
+func (t *transition) requeue(step *core.Step) {
+	if !step.StartedAt.IsZero() {
+		return
+	}
+	step.Status = core.StepReady
+	t.changes.Requeue = append(t.changes.Requeue, step.ID)
+}
+
+// lose fails a step whose worker is gone. It may have run, so it is not tried again.
+func (t *transition) lose(step *core.Step) {
+	if step.StartedAt.IsZero() {
+		return
+	}
+	o := outcome{status: core.StepFailed, message: fmt.Sprintf("Worker heartbeat timeout (worker %s unresponsive)", step.WorkerID)}
+	if t.job(step.JobID).Progress.CancelRequested {
+		o.status = core.StepCancelled
+	}
+	t.end(step, o)
+}
+
+// timeOut fails a step whose worker should have stopped it and reported long ago.
+func (t *transition) timeOut(step *core.Step) {
+	t.end(step, outcome{status: core.StepFailed, message: timedOut(step.Timeout) + "; its worker did not report the stop"})
+}
+
+// giveUp ends a step that was told to stop and of which nothing was heard since.
+func (t *transition) giveUp(step *core.Step) {
+	job := t.job(step.JobID)
+	if job.Progress.CancelRequested {
+		t.end(step, outcome{status: core.StepCancelled, message: "Cancelled; its worker did not report the stop"})
+		return
+	}
+	t.end(step, outcome{status: core.StepFailed, message: "Stopped; its worker did not report the stop"})
+}
+
+// timeOutJob ends a job that has run for longer than its task may: running steps are stopped, the others skipped.
+func (e *Engine) timeOutJob(ctx context.Context, id uuid.UUID) error {
+	return e.transact(ctx, core.Selection{Jobs: []uuid.UUID{id}}, func(t *transition) error {
+		job := t.state.Jobs[id]
+		if job == nil || job.Status.Terminal() || job.Progress.TimedOut || job.Progress.CancelRequested {
+			return nil
+		}
+		change := t.job(id)
+		change.Progress.TimedOut = true
+		change.Error = timedOut(job.Timeout)
+		t.setJob(id, change)
+		t.stopAll(id, core.StepSkipped, core.StopTimedOut)
+		return nil
+	})
+}

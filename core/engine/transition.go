@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+)
+
+// request is a change to running steps that is written together with others. apply is called with the steps' jobs
+// locked; it may be called more than once and then starts afresh. done gets the outcome of the transaction.
+type request struct {
+	steps []core.StepID
+	apply func(*transition)
+	done  chan error
+}
+
+// change applies a request to its steps and returns once it is committed.
+func (e *Engine) change(ctx context.Context, steps []core.StepID, apply func(*transition)) error {
+	r := &request{steps: steps, apply: apply, done: make(chan error, 1)}
+	if err := e.transitions.submit(ctx, r); err != nil {
+		return err
+	}
+	return await(ctx, r.done, e.transitions.stopped)
+}
+
+// writeTransitions commits requests together. If that fails, each is tried alone, so that one that cannot be stored
+// does not take others with it.
+func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
+	err := e.commit(ctx, requests)
+	if err == nil || len(requests) == 1 {
+		for _, r := range requests {
+			r.done <- err
+		}
+		return
+	}
+	for _, r := range requests {
+		r.done <- e.commit(ctx, []*request{r})
+	}
+}
+
+func (e *Engine) commit(ctx context.Context, requests []*request) error {
+	var sel core.Selection
+	for _, r := range requests {
+		sel.Steps = append(sel.Steps, r.steps...)
+	}
+	return e.transact(ctx, sel, func(t *transition) error {
+		for _, r := range requests {
+			r.apply(t)
+		}
+		return nil
+	})
+}
+
+// transact runs apply and all that follows from it in one transaction, and then wakes whoever waits for the outcome.
+func (e *Engine) transact(ctx context.Context, sel core.Selection, apply func(*transition) error) error {
+	var t *transition
+	err := e.store.Transition(ctx, sel, func(_ context.Context, state *core.State, more func([]core.StepID) error) (*core.Changes, error) {
+		t = newTransition(state)
+		if err := apply(t); err != nil {
+			return nil, err
+		}
+		if err := t.settle(more); err != nil {
+			return nil, fmt.Errorf("settle: %w", err)
+		}
+		return &t.changes, nil
+	})
+	if err != nil {
+		return err
+	}
+	e.announce(t)
+	return nil
+}
+
+// transition collects changes to a state; what was changed shows in the state at once.
+type transition struct {
+	state   *core.State
+	changes core.Changes
+	ended   map[uuid.UUID][]core.Ended
+}
+
+func newTransition(state *core.State) *transition {
+	return &transition{
+		state: state,
+		changes: core.Changes{
+			Stop: map[core.StepID]core.StopReason{}, OpenDeps: map[core.StepID]int{}, Jobs: map[uuid.UUID]core.JobChange{},
+		},
+		ended: map[uuid.UUID][]core.Ended{},
+	}
+}
+
+// job returns the change to a job, to be amended and stored with setJob.
+func (t *transition) job(id uuid.UUID) core.JobChange {
+	if change, ok := t.changes.Jobs[id]; ok {
+		return change
+	}
+	job := t.state.Jobs[id]
+	return core.JobChange{Status: job.Status, Progress: job.Progress}
+}
+
+func (t *transition) setJob(id uuid.UUID, change core.JobChange) { t.changes.Jobs[id] = change }
+
+// outcome is how a step ends.
+type outcome struct {
+	status   core.StepStatus
+	output   json.RawMessage
+	exitCode *int
+	message  string
+}
+
+// end brings a step to its end. What follows from it is decided by settle.
+func (t *transition) end(step *core.Step, o outcome) {
+	t.changes.End = append(t.changes.End, core.StepEnd{
+		ID: step.ID, From: step.Status, Status: o.status, Output: o.output, ExitCode: o.exitCode, Error: o.message,
+	})
+	step.Status = o.status
+	t.ended[step.JobID] = append(t.ended[step.JobID], core.Ended{
+		ID: step.ID, Status: o.status, ContinueOnFailure: step.ContinueOnFailure, Dependants: step.Dependants,
+	})
+}
+
+// settle lets core.Advance decide what follows from the steps that ended, until nothing follows any more.
+func (t *transition) settle(more func([]core.StepID) error) error {
+	for jobID, ended := range t.ended {
+		for len(ended) > 0 {
+			dependants, err := t.dependants(ended, more)
+			if err != nil {
+				return err
+			}
+			change := t.job(jobID)
+			next := core.Advance(change.Progress, ended, dependants)
+			ended = next.End
+			t.apply(next)
+			change.Progress = next.Progress
+			if next.Job != "" {
+				change.Status = next.Job
+			}
+			t.setJob(jobID, change)
+		}
+	}
+	return nil
+}
+
+func (t *transition) apply(next core.Transitions) {
+	for _, id := range next.Ready {
+		t.state.Steps[id].Status = core.StepReady
+		t.changes.Ready = append(t.changes.Ready, id)
+		delete(t.changes.OpenDeps, id)
+	}
+	for _, end := range next.End {
+		t.state.Steps[end.ID].Status = end.Status
+		t.changes.End = append(t.changes.End, core.StepEnd{ID: end.ID, From: core.StepPending, Status: end.Status})
+		delete(t.changes.OpenDeps, end.ID)
+	}
+	for id, open := range next.OpenDeps {
+		t.state.Steps[id].OpenDeps = open
+		t.changes.OpenDeps[id] = open
+	}
+}
+
+// dependants returns the direct dependants of steps, each once, loading those that the state does not have yet.
+func (t *transition) dependants(ended []core.Ended, more func([]core.StepID) error) ([]core.Dependant, error) {
+	var ids, missing []core.StepID
+	for _, step := range ended {
+		ids = append(ids, step.Dependants...)
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	for _, id := range ids {
+		if t.state.Steps[id] == nil {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) > 0 {
+		if err := more(missing); err != nil {
+			return nil, fmt.Errorf("load dependants: %w", err)
+		}
+	}
+	dependants := make([]core.Dependant, len(ids))
+	for i, id := range ids {
+		step := t.state.Steps[id]
+		dependants[i] = core.Dependant{
+			ID: id, Status: step.Status, OpenDeps: step.OpenDeps,
+			ContinueOnFailure: step.ContinueOnFailure, Dependants: step.Dependants,
+		}
+	}
+	return dependants, nil
+}
+
+// announce wakes, after the commit, whoever waits for what has changed.
+func (e *Engine) announce(t *transition) {
+	ready := map[int]int{}
+	for _, ids := range [][]core.StepID{t.changes.Ready, t.changes.Requeue} {
+		for _, id := range ids {
+			ready[t.state.Steps[id].Route]++
+		}
+	}
+	e.wakeClaims(ready)
+	for _, end := range t.changes.End {
+		e.leases.forget(end.ID)
+	}
+	for _, id := range t.changes.Requeue {
+		e.leases.forget(id)
+	}
+	for id := range t.changes.Stop {
+		e.waiters.wakeWorker(t.state.Steps[id].WorkerID)
+		e.notifySoon()
+	}
+	for id, change := range t.changes.Jobs {
+		if change.Status.Terminal() {
+			e.watchers.ended(id)
+		}
+	}
+}
+
+// wakeClaims wakes claims here, and tells other replicas, when steps of the given routes became ready.
+func (e *Engine) wakeClaims(ready map[int]int) {
+	if len(ready) == 0 {
+		return
+	}
+	for route, n := range ready {
+		e.waiters.wake(e.routes.tags(route), n)
+	}
+	e.notifySoon()
+}
+
+func (e *Engine) notifySoon() {
+	select {
+	case e.notify <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
+)
+
+// Limits of what a worker says of itself.
+const (
+	maxWorkerName = 200
+	maxWorkerTags = 200
+	maxTag        = 200
+)
+
+// Register stores a new worker. An older worker of the same name is superseded: what it had not started is ready again,
+// what it was running has failed.
+func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, error) {
+	if err := checkRegister(r); err != nil {
+		return api.Registered{}, err
+	}
+	plugins, err := json.Marshal(r.Plugins)
+	if err != nil {
+		return api.Registered{}, fmt.Errorf("encode plugins: %w", err)
+	}
+	if r.Plugins == nil {
+		plugins = []byte("[]")
+	}
+	token := rand.Text()
+	worker := core.Worker{ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins}
+	superseded, err := e.store.RegisterWorker(ctx, worker, hashToken(token))
+	if err != nil {
+		return api.Registered{}, err
+	}
+	e.logger.InfoContext(ctx, "worker registered", "worker", worker.ID, "name", worker.Name, "tags", worker.Tags)
+	if len(superseded) > 0 {
+		e.workers.supersede(superseded)
+		for _, older := range superseded {
+			e.waiters.wakeWorker(older)
+		}
+		if err := e.recover(ctx); err != nil {
+			e.logger.WarnContext(ctx, "recovery of the older worker's steps is left to the sweeper", "name", r.Name, "error", err)
+		}
+	}
+	return api.Registered{
+		WorkerID: worker.ID.String(), Token: token, Resume: []api.Claim{},
+		HeartbeatIntervalSecs: min(30*time.Second, e.config.HeartbeatTimeout/3).Seconds(),
+	}, nil
+}
+
+func checkRegister(r api.Register) error {
+	if r.Protocol != 0 && r.Protocol != api.Protocol {
+		return core.Errorf(core.CodeInvalid, "protocol_unsupported",
+			"The worker speaks protocol %d, this server %d: use a worker of the server's version", r.Protocol, api.Protocol)
+	}
+	if r.Name == "" || len(r.Name) > maxWorkerName {
+		return core.Errorf(core.CodeInvalid, "", "name has to have 1 to %d characters", maxWorkerName)
+	}
+	if len(r.Tags)+len(r.Capabilities) > maxWorkerTags {
+		return core.Errorf(core.CodeInvalid, "", "more than %d tags", maxWorkerTags)
+	}
+	for _, tag := range slices.Concat(r.Tags, r.Capabilities) {
+		if tag == "" || len(tag) > maxTag {
+			return core.Errorf(core.CodeInvalid, "", "a tag has to have 1 to %d characters", maxTag)
+		}
+	}
+	return nil
+}
+
+// workerTags are the sorted tags of a worker; older workers call them capabilities.
+func workerTags(tags, capabilities []string) []string {
+	if len(tags) == 0 {
+		tags = capabilities
+	}
+	tags = slices.Compact(slices.Sorted(slices.Values(tags)))
+	if tags == nil {
+		return []string{}
+	}
+	return tags
+}
+
+// workerCache remembers the workers that called lately, and when.
+type workerCache struct {
+	mu      sync.Mutex
+	byToken map[string]*knownWorker
+	heard   map[uuid.UUID]time.Time // not noted in the database yet
+}
+
+type knownWorker struct {
+	id         uuid.UUID
+	tags       []string
+	superseded bool
+	loaded     time.Time
+	noted      time.Time // when the database last learnt that it lives
+}
+
+// workerCacheTime is how long another replica's news of a worker may take to be heard here.
+const workerCacheTime = 5 * time.Second
+
+// errSuperseded tells a worker that a newer one has taken its name.
+var errSuperseded = core.Errorf(core.CodeConflict, "superseded", "A newer worker has registered under this worker's name")
+
+// AuthenticateWorker returns the worker that a token belongs to. The call counts as a heartbeat.
+func (e *Engine) AuthenticateWorker(ctx context.Context, token string) (uuid.UUID, error) {
+	w, err := e.worker(ctx, token)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	if w.superseded {
+		return uuid.Nil, errSuperseded
+	}
+	return w.id, e.noteHeartbeat(ctx, token, w)
+}
+
+// Heartbeat exists for workers that have nothing else to say: authenticating is all that it takes.
+func (e *Engine) Heartbeat(context.Context, uuid.UUID) error { return nil }
+
+func (e *Engine) worker(ctx context.Context, token string) (knownWorker, error) {
+	key := string(hashToken(token)) // looked up by hash: how long that takes tells nothing about the token
+	e.workers.mu.Lock()
+	known := e.workers.byToken[key]
+	if known != nil && time.Since(known.loaded) < workerCacheTime {
+		defer e.workers.mu.Unlock()
+		return *known, nil
+	}
+	e.workers.mu.Unlock()
+	w, superseded, err := e.store.WorkerByToken(ctx, []byte(key))
+	switch {
+	case core.ErrorCode(err) == core.CodeNotFound:
+		return knownWorker{}, core.Errorf(core.CodeUnauthenticated, "worker_unknown", "Invalid worker token")
+	case err != nil:
+		return knownWorker{}, err
+	}
+	e.workers.mu.Lock()
+	defer e.workers.mu.Unlock()
+	if e.workers.byToken == nil {
+		e.workers.byToken = map[string]*knownWorker{}
+	}
+	fresh := &knownWorker{id: w.ID, tags: w.Tags, superseded: superseded, loaded: time.Now()}
+	if known != nil {
+		fresh.noted = known.noted
+	}
+	e.workers.byToken[key] = fresh
+	return *fresh, nil
+}
+
+// noteHeartbeat writes a heartbeat at once if the worker may have been given up in the meantime, and otherwise leaves it
+// to the next collective write.
+func (e *Engine) noteHeartbeat(ctx context.Context, token string, w knownWorker) error {
+	now := time.Now()
+	if now.Sub(w.noted) > e.config.HeartbeatTimeout/3 {
+		if err := e.store.Heartbeats(ctx, map[uuid.UUID]time.Time{w.id: now}); err != nil {
+			return err
+		}
+		e.workers.mu.Lock()
+		defer e.workers.mu.Unlock()
+		if known := e.workers.byToken[string(hashToken(token))]; known != nil {
+			known.noted = now
+		}
+		return nil
+	}
+	e.workers.mu.Lock()
+	defer e.workers.mu.Unlock()
+	e.workers.heard[w.id] = now
+	return nil
+}
+
+// noteHeartbeats writes the heartbeats that were heard since the last time, and forgets workers that went silent.
+func (e *Engine) noteHeartbeats(ctx context.Context) {
+	interval := min(5*time.Second, e.config.HeartbeatTimeout/6)
+	for ctx.Err() == nil {
+		pause(ctx, interval)
+		e.workers.mu.Lock()
+		heard := e.workers.heard
+		e.workers.heard = map[uuid.UUID]time.Time{}
+		e.workers.mu.Unlock()
+		if len(heard) == 0 {
+			continue
+		}
+		err := e.store.Heartbeats(context.WithoutCancel(ctx), heard)
+		if err != nil {
+			e.logger.WarnContext(ctx, "heartbeats are noted next time", "error", err)
+		}
+		e.workers.noted(heard, err == nil)
+	}
+}
+
+func (c *workerCache) noted(heard map[uuid.UUID]time.Time, written bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for token, w := range c.byToken {
+		at, ok := heard[w.id]
+		switch {
+		case ok && written:
+			w.noted = at
+		case ok:
+			c.heard[w.id] = at
+		case time.Since(w.loaded) > time.Hour:
+			delete(c.byToken, token)
+		}
+	}
+}
+
+func (c *workerCache) supersede(ids []uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.byToken {
+		if slices.Contains(ids, w.id) {
+			w.superseded = true
+		}
+	}
+}
+
+// tagsOf returns the tags with which a worker registered.
+func (c *workerCache) tagsOf(id uuid.UUID) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.byToken {
+		if w.id == id {
+			return w.tags
+		}
+	}
+	return nil
+}
