@@ -49,7 +49,7 @@ func evalVals(ctx context.Context, ref string) (any, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("got no answer from the program vals: %w", ctx.Err())
 	case err != nil:
-		return nil, fmt.Errorf("failed: %w: %s", err, shorten(stderr.String()))
+		return nil, fmt.Errorf("failed: %w (%s)", err, shorten(stderr.String()))
 	}
 	var answer map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(stdout))
