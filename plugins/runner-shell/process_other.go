@@ -36,3 +36,5 @@ func (*process) kill() {}
 func (*watchdog) close() error { return nil }
 
 func killGroup(int) {}
+
+func startTime(int) string { return "" }

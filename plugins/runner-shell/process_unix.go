@@ -22,8 +22,8 @@ const (
 	// drainDelay is how long output may still come after the end of a step's first process, from others that it
 	// left behind. Then they are killed: what a step starts does not outlive it.
 	drainDelay = time.Second
-	// groupPoll is how often a group that was told to stop is looked at after its first process has ended.
-	groupPoll = 20 * time.Millisecond
+	// groupPoll is how often a group that was told to stop is looked at, at first, after its first process has ended.
+	groupPoll = 5 * time.Millisecond
 )
 
 // prepare finds sh and starts the watchdog.
@@ -43,6 +43,7 @@ func (r *runner) health() *pluginapi.Health { return &pluginapi.Health{State: pl
 type process struct {
 	cmd            *exec.Cmd
 	dog            *watchdog
+	started        string // see startTime
 	stdout, stderr *os.File
 	exited         chan struct{} // the first process of the group has ended
 	ended          chan struct{} // nothing is left
@@ -68,7 +69,7 @@ func (r *runner) start(launcher, file, dir string, env []string) (*process, erro
 		return nil, err
 	}
 	p := &process{
-		cmd: cmd, dog: r.dog, stdout: stdout, stderr: stderr,
+		cmd: cmd, dog: r.dog, started: startTime(cmd.Process.Pid), stdout: stdout, stderr: stderr,
 		exited: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go func() {
@@ -84,7 +85,7 @@ func (p *process) follow(ctx context.Context, grace time.Duration, out pluginapi
 	pgid := p.cmd.Process.Pid
 	defer p.dog.drop(pgid)
 	defer discard(p.stdout, p.stderr)
-	s, err := json.Marshal(state{Group: pgid, Started: startTime(pgid)})
+	s, err := json.Marshal(state{Group: pgid, Started: p.started})
 	if err == nil {
 		err = out.Started(s)
 	}
@@ -147,7 +148,7 @@ func copyStream(w io.Writer, r *os.File) {
 // copyRest copies what is in the pipe, which one read returns. The deadline says only that nothing more is worth waiting
 // for: it may have passed while a slow host held up a write.
 func copyRest(w io.Writer, r *os.File, buf []byte) {
-	_ = r.SetReadDeadline(time.Now().Add(groupPoll))
+	_ = r.SetReadDeadline(time.Now().Add(4 * groupPoll))
 	if n, _ := r.Read(buf); n > 0 {
 		_, _ = w.Write(buf[:n])
 	}
@@ -167,8 +168,8 @@ func (p *process) stop(grace time.Duration) {
 		_ = syscall.Kill(-pgid, syscall.SIGTERM) // gone already: all the better
 		deadline := time.Now().Add(grace)
 		waitFor(p.exited, grace)
-		for time.Now().Before(deadline) && syscall.Kill(-pgid, 0) == nil {
-			time.Sleep(min(groupPoll, time.Until(deadline)))
+		for pause := groupPoll; time.Now().Before(deadline) && groupLives(pgid); pause *= 2 {
+			time.Sleep(min(pause, 20*groupPoll, time.Until(deadline)))
 		}
 	}
 	p.kill()

@@ -109,10 +109,10 @@ func (r *runner) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
 		return nil
 	}
 	var s state
-	if err := json.Unmarshal(req.State, &s); err != nil || s.Group <= 1 || s.Started == "" {
+	if err := json.Unmarshal(req.State, &s); err != nil || s.Group <= 1 {
 		return pluginapi.Errorf(pluginapi.CodeInvalid, "%q is not the state of a shell run", req.State)
 	}
-	if startTime(s.Group) == s.Started {
+	if s.Started != "" && startTime(s.Group) == s.Started {
 		killGroup(s.Group)
 		r.log.Info("killed a process group that a former instance left behind", "pgid", s.Group, "run", req.RunID)
 	}

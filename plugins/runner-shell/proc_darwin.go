@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,3 +16,6 @@ func startTime(pid int) string {
 	at := info.Proc.P_starttime
 	return strconv.FormatInt(at.Sec*1_000_000+int64(at.Usec), 10)
 }
+
+// groupLives says whether any process of the group is left.
+func groupLives(pgid int) bool { return syscall.Kill(-pgid, 0) == nil }
