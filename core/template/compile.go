@@ -249,8 +249,14 @@ func (c *compiler) emit(t *tag, trimLeft, trimRight bool) {
 }
 
 func (c *compiler) write(name, number string, trimLeft, trimRight bool) {
-	dash := map[bool]string{true: "-"}
-	c.program.WriteString("{%" + dash[trimLeft] + " " + name + " " + number + " " + dash[trimRight] + "%}")
+	opening, closing := "{% ", " %}"
+	if trimLeft {
+		opening = "{%- "
+	}
+	if trimRight {
+		closing = " -%}"
+	}
+	c.program.WriteString(opening + name + " " + number + closing)
 }
 
 func (c *compiler) addMarkup(t *tag) {

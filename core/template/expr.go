@@ -1,8 +1,10 @@
 package template
 
+import "slices"
+
 // The nodes of a compiled expression.
 type (
-	expr interface{}
+	expr any
 
 	literal struct{ value any }
 
@@ -57,11 +59,11 @@ func children(e expr, visit func(child expr, optional bool)) {
 		visit(e.right, false)
 	case *filtered:
 		optional := false
-		for _, f := range e.filters {
-			optional = optional || f.name == "default"
+		for _, f := range slices.Backward(e.filters) {
 			if f.arg != nil {
-				visit(f.arg, false)
+				visit(f.arg, optional)
 			}
+			optional = optional || f.name == filterDefault
 		}
 		visit(e.input, optional)
 	}

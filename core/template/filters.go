@@ -62,10 +62,12 @@ var (
 	widthArg = argument{kind: argInteger, max: 10_000}
 )
 
+const filterDefault = "default"
+
 // filters is the allow-list. What is not here has no use outside HTML, is random, or lets its argument decide about
 // memory, a regular expression or a format.
 var filters = map[string]filter{
-	"default":         {arg: anyArg},
+	filterDefault:     {arg: anyArg}, // see chain
 	"default_if_none": {arg: anyArg, run: defaultIfNone},
 	"shellquote":      {input: kindText, run: shellquote},
 	"tojson":          {run: toJSON},
@@ -115,35 +117,32 @@ func filterNames() string {
 
 // filtered runs a chain of filters. All that stands before a default may be undefined.
 func (r *rendering) filtered(e *filtered, lenient bool) (any, error) {
-	guarded := slices.ContainsFunc(e.filters, func(c filterCall) bool { return c.name == "default" })
-	v, err := r.eval(e.input, lenient || guarded)
+	v, err := r.eval(e.input, lenient || hasDefault(e.filters))
 	if err != nil {
 		return nil, err
 	}
 	return r.chain(v, e.filters, lenient)
 }
 
+func hasDefault(calls []filterCall) bool {
+	return slices.ContainsFunc(calls, func(c filterCall) bool { return c.name == filterDefault })
+}
+
+// chain runs filters on v. What is undefined passes through all but default.
 func (r *rendering) chain(v any, calls []filterCall, lenient bool) (any, error) {
-	for _, call := range calls {
-		if call.name == "default" {
-			if v != nil && v != (undefined{}) {
-				continue
-			}
-		} else if v == (undefined{}) {
+	for i, call := range calls {
+		isDefault := call.name == filterDefault
+		if isMissing := v == nil && isDefault || v == (undefined{}); isMissing != isDefault {
 			continue
 		}
 		var arg any
 		var err error
 		if call.arg != nil {
-			if arg, err = r.eval(call.arg, lenient); err != nil {
+			if arg, err = r.eval(call.arg, lenient || hasDefault(calls[i+1:])); err != nil {
 				return nil, err
 			}
 		}
-		if call.name == "default" {
-			v = arg
-			continue
-		}
-		if arg == (undefined{}) {
+		if isDefault || arg == (undefined{}) {
 			v = arg
 			continue
 		}

@@ -1,5 +1,7 @@
 package template
 
+import "slices"
+
 // Reference is a use of something from the context: {{ build.output.files[0] }} uses build, output, files, 0.
 type Reference struct {
 	Path    []string // the name and the keys behind it, up to the first that is computed
@@ -74,10 +76,12 @@ func (s *scope) references(refs []reference, t *tag) []reference {
 		}
 		children(e, func(child expr, optional bool) { collect(child, guarded || optional) })
 	}
+	before := len(refs)
 	for _, e := range t.exprs {
 		collect(e, condition)
 	}
 	collect(&filtered{input: &literal{}, filters: t.filters}, false)
+	slices.SortStableFunc(refs[before:], func(x, y reference) int { return x.offset - y.offset })
 	for _, name := range t.names {
 		s.names = append(s.names, bound{name: name})
 	}

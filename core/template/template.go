@@ -26,7 +26,7 @@ const (
 	MaxDepth      = 64        // nested blocks, and nested brackets and operators of an expression
 	MaxOutput     = 4 << 20   // bytes rendered, and bytes of any string on the way
 	MaxIterations = 100_000   // rounds of all loops together
-	MaxVals       = 64        // uses of the filter vals
+	MaxVals       = 32        // uses of the filter vals
 
 	maxWork = 1_000_000 // operations; an operation on a string counts once more per 16 bytes
 )

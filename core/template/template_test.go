@@ -68,6 +68,7 @@ func TestRender(t *testing.T) {
 
 		{"if", "{% if input.on %}yes{% else %}no{% endif %}", "yes"},
 		{"elif", "{% if input.off %}1{% elif input.n > 41 %}2{% else %}3{% endif %}", "2"},
+		{"what is true", "{% for v in input.list %}{% if v %}1{% else %}0{% endif %}{% endfor %}{% if input.object and input.list and 0.5 and input.name %}1{% endif %}{% if input.empty or 0 or 0.0 or null %}{% else %}0{% endif %}", "1110110"},
 		{"if undefined", "{% if nope %}1{% elif input.nope.x %}2{% elif nope > 1 %}3{% elif nope == 1 %}4{% else %}5{% endif %}", "5"},
 		{"if not undefined", `{% if not nope and nope != 1 and 1 not in nope %}y{% endif %}`, "y"},
 		{"if undefined in an operation", "{% if nope|length > 3 or nope + 1 or -nope or input[nope] %}y{% else %}n{% endif %}", "n"},
@@ -86,12 +87,14 @@ func TestRender(t *testing.T) {
 		{"spaceless", "{% spaceless %}<a> <b> x </b>\n</a>{% endspaceless %}", "<a><b> x </b></a>"},
 		{"comments", "a{# {{ nope }} #}b{% comment %}{{ {% if %} don't{% endcomment %}c", "abc"},
 		{"verbatim", "{% verbatim %}{{ x }}{% if %}{% endverbatim %}", "{{ x }}{% if %}"},
+		{"verbatim with white space control", "a {%- verbatim -%} {{ x }} {%- endverbatim -%} b {% verbatim %} c {%endverbatim%}", "a{{ x }}b  c "},
 		{"white space control", "a \n{{- 1 -}}\n b {%- if true -%} c {%- endif -%} d", "a1bcd"},
 		{"tight braces", "{{input.n}}{%if 1%}x{%endif%}", "42x"},
 
 		{"default", `{{ nope|default:"a" }}{{ input.x.y|default:"b" }}{{ input.nothing|default:"c" }}`, "abc"},
 		{"default keeps what is there", `[{{ input.empty|default:"a" }}][{{ input.off|default:true }}]`, "[][false]"},
 		{"default behind other filters", `{{ nope|upper|default:"a" }}`, "a"},
+		{"default of a default", `{{ nope|default:nope2|default:"x" }} {{ input.n|default:1|default:2 }}`, "x 42"},
 		{"default takes a name", `{{ nope|default:input.name|upper }} {{ nope|default:-1 }}`, "WORLD -1"},
 		{"default_if_none", `{{ input.nothing|default_if_none:"x" }}`, "x"},
 		{"tojson", "{{ input.html|tojson }} {{ input.nothing|tojson }} {{ input.n|tojson }}", `"<a & b>" null 42`},

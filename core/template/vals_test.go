@@ -32,11 +32,11 @@ func TestVals(t *testing.T) {
 		{"failure", `echo "no such   secret" >&2; exit 3`, "{{ secret.db|vals }}", "", `the filter "vals" failed: exit status 3 (no such secret)`},
 		{"bad JSON", `cat >/dev/null; echo value`, "{{ secret.db|vals }}", "", "no JSON object"},
 		{"no value", `cat >/dev/null; echo '{}'`, "{{ secret.db|vals }}", "", `without "_v"`},
-		{"too many", `cat >/dev/null; echo '{"_v": 1}'`, `{% for a in l %}{{ "ref+x"|vals }}{% endfor %}`, "", "is used more than 64 times"},
+		{"too many", `cat >/dev/null; echo '{"_v": 1}'`, `{% for a in l %}{{ "ref+x"|vals }}{% endfor %}`, "", "is used more than 32 times"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			installVals(t, tc.script)
-			vars["l"] = make([]any, 65)
+			vars["l"] = make([]any, 33)
 			got, err := template.RenderString(t.Context(), tc.source, vars)
 			if tc.wantErr != "" {
 				require.ErrorContains(t, err, tc.wantErr)
