@@ -68,10 +68,7 @@ func New(store Store, workspaces Workspaces, logger *slog.Logger, config Config)
 
 // Run owns the engine's goroutines: the two writers, the timers of the leading replica, and the connection to the other
 // replicas. It returns when ctx has ended and all of them have.
-func (e *Engine) Run(ctx context.Context) error {
-	if err := e.routes.reload(ctx, e.store); err != nil {
-		return err
-	}
+func (e *Engine) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, loop := range []func(context.Context){
 		e.creations.loop, e.transitions.loop, e.notifyOthers, e.listen, e.noteHeartbeats, e.lead,
@@ -80,7 +77,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	group.Wait()
 	e.waiters.wakeAll()
-	return nil
 }
 
 // errStopping answers requests that arrive while the engine stops.
@@ -127,8 +123,15 @@ func (e *Engine) notifyOthers(ctx context.Context) {
 // notifyInterval spreads notifications: each takes a lock of the whole database server when it commits.
 const notifyInterval = 50 * time.Millisecond
 
+// listen wakes the waiting claims when another replica made steps ready, perhaps with tags that are new here.
 func (e *Engine) listen(ctx context.Context) {
 	e.repeat(ctx, "listen for other replicas", func(ctx context.Context) error {
-		return e.store.Listen(ctx, e.waiters.wakeAll, e.waiters.wakeAll)
+		wake := func() {
+			if err := e.routes.reload(ctx, e.store); err != nil && ctx.Err() == nil {
+				e.logger.WarnContext(ctx, "claims may miss new tags until the next poll", "error", err)
+			}
+			e.waiters.wakeAll()
+		}
+		return e.store.Listen(ctx, wake, wake)
 	})
 }
