@@ -216,5 +216,5 @@ func (d Duration) String() string {
 // content and never changes, so that editing YAML cannot alter a job under way.
 type Definition struct {
 	Task    Task               `json:"task"`
-	Actions map[string]*Action `json:"actions"` // the actions that Task's flow names
+	Actions map[string]*Action `json:"actions"` // the actions that Task's flow and hooks name
 }

@@ -3,33 +3,44 @@ package workflow
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/stroem/stroem/core"
 )
 
-// Definition is a snapshot of a task and of the actions that its flow names. Errors: not_found for an unknown task,
-// invalid for an unknown action.
+// Definition takes a task and the actions of its flow and hooks out of a workspace. It shares their values, which
+// nothing changes after loading. Errors: not_found for the task, invalid for a step whose action does not exist.
+// A hook whose action does not exist is left to fail when it fires.
 func Definition(ws *core.Workspace, task string) (*core.Definition, error) {
 	t := ws.Tasks[task]
 	if t == nil {
 		return nil, core.Errorf(core.CodeNotFound, "", "Task not found")
 	}
 	definition := &core.Definition{Task: *t, Actions: map[string]*core.Action{}}
-	for name, step := range t.Flow {
-		action := ws.Actions[step.Action]
-		if action == nil {
-			return nil, core.Errorf(core.CodeInvalid, "action_not_found", "Step '%s' uses the action '%s', which is not found", name, step.Action)
+	for _, name := range slices.Sorted(maps.Keys(t.Flow)) {
+		action := t.Flow[name].Action
+		if ws.Actions[action] == nil {
+			return nil, core.Errorf(core.CodeInvalid, "action_not_found",
+				"Step '%s' uses the action '%s', which is not found", name, action)
 		}
-		definition.Actions[step.Action] = action
+		definition.Actions[action] = ws.Actions[action]
+	}
+	for _, hook := range slices.Concat(t.OnSuccess, t.OnError) {
+		if action := ws.Actions[hook.Action]; action != nil {
+			definition.Actions[hook.Action] = action
+		}
 	}
 	return definition, nil
 }
 
-// Hash is the SHA-256 of a definition's canonical JSON: equal content has an equal hash.
+// Hash is the SHA-256 of a definition's canonical JSON, in which keys are sorted. It panics if the definition did not
+// come from YAML or JSON and so cannot be encoded.
 func Hash(definition *core.Definition) []byte {
-	document, err := json.Marshal(definition) // the keys of maps come sorted
+	document, err := json.Marshal(definition)
 	if err != nil {
-		panic("workflow: a definition holds only what came from YAML: " + err.Error())
+		panic(fmt.Sprintf("workflow: hash definition: %v", err))
 	}
 	sum := sha256.Sum256(document)
 	return sum[:]

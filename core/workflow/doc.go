@@ -1,3 +1,8 @@
-// Package workflow turns the YAML of a workspace into [core.Workspace]: it parses, merges and validates, and says of
-// every problem in which file, line and column it is. It also snapshots tasks for jobs and checks jobs' inputs.
+// Package workflow turns a workspace's YAML files into a [core.Workspace] and says what is wrong with them.
+//
+// [Load] reads a file tree, [Parse] one file. Both report every problem at once, each with file, line, column and, where
+// a name is close to another, a suggestion. The shape of the YAML is held in tables (shape_*.go) from which decoding and
+// the JSON Schema for editors both follow; the rules that go across objects and files are in check_*.go.
+//
+// The package is pure: it sees files only through an fs.FS and decrypts only through a function that it is handed.
 package workflow

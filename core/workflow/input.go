@@ -1,62 +1,41 @@
 package workflow
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/stroem/stroem/core"
 )
 
-// InputTypes are the types that an input can be declared to have.
-var InputTypes = []string{"string", "number", "integer", "boolean", "object", "array", "date"}
-
-// InputOptions say how an input is checked.
+// InputOptions says how an input is held against what a task or action declares.
 type InputOptions struct {
-	// Convert turns strings into the declared type: for templates, queries and command lines, not for JSON bodies.
+	// Convert turns strings into the declared type, as for templates, query parameters and key=value; a JSON body
+	// has to have the right types already.
 	Convert bool
-	// RenderDefault renders a default that is a string; nil takes it as it is.
+	// RenderDefault renders a default that is a string, which is then converted; nil takes it as it is.
 	RenderDefault func(text string) (string, error)
 }
 
-// CheckInput returns given with defaults filled in and, if asked, strings converted to their declared types. Keys that
-// are not declared are kept. All problems are told in one error with core.CodeInvalid.
+// CheckInput returns a copy of an input with defaults filled in and every declared field of its type; keys that are not
+// declared stay. null counts as not given. The error (code invalid, reason input_invalid) lists every problem, without
+// values, since these may be secret.
 func CheckInput(fields map[string]core.InputField, given map[string]any, opts InputOptions) (map[string]any, error) {
-	input := make(map[string]any, len(given)+len(fields))
+	input := make(map[string]any, len(given))
 	maps.Copy(input, given)
 	var problems []string
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		field := fields[name]
-		value, present := input[name]
-		convert := opts.Convert
-		if !present || value == nil {
-			if field.Default == nil {
-				if field.Required {
-					problems = append(problems, fmt.Sprintf("%s is required%s", name, described(field)))
-				}
-				continue
-			}
-			var err error
-			if value, err = defaultValue(field, opts); err != nil {
-				problems = append(problems, fmt.Sprintf("the default of %s cannot be rendered: %s", name, err))
-				continue
-			}
-			convert = true
+		value, err := fieldValue(field, input[name], opts)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Sprintf("'%s' %s", name, err))
+		case value != nil:
+			input[name] = value
 		}
-		value, err := checkValue(field, value, convert)
-		if err != nil && field.Secret {
-			err = fmt.Errorf("has to be %s (its value is secret and not shown)", typeName(field.Type))
-		}
-		if err != nil {
-			problems = append(problems, fmt.Sprintf("%s %s", name, err))
-			continue
-		}
-		input[name] = value
 	}
 	if len(problems) > 0 {
 		return nil, core.Errorf(core.CodeInvalid, "input_invalid", "Invalid input: %s", strings.Join(problems, "; "))
@@ -64,167 +43,45 @@ func CheckInput(fields map[string]core.InputField, given map[string]any, opts In
 	return input, nil
 }
 
-func described(field core.InputField) string {
-	if field.Description == "" {
-		return ""
+func fieldValue(field core.InputField, value any, opts InputOptions) (any, error) {
+	convert := opts.Convert
+	if value == nil && field.Default != nil {
+		text, isText := field.Default.(string)
+		value, convert = field.Default, isText
+		if isText && opts.RenderDefault != nil {
+			rendered, err := opts.RenderDefault(text)
+			if err != nil {
+				return nil, fmt.Errorf("has a default that cannot be rendered: %w", err)
+			}
+			value = rendered
+		}
 	}
-	return " (" + field.Description + ")"
-}
-
-func defaultValue(field core.InputField, opts InputOptions) (any, error) {
-	text, ok := field.Default.(string)
-	if !ok || opts.RenderDefault == nil {
-		return field.Default, nil
+	if value == nil {
+		if field.Required {
+			return nil, fmt.Errorf("is required (%s)", typeName(field.Type))
+		}
+		return nil, nil
 	}
-	return opts.RenderDefault(text)
-}
-
-func checkValue(field core.InputField, value any, convert bool) (any, error) {
-	if text, ok := value.(string); ok && convert {
-		var err error
-		if value, err = ConvertInput(field.Type, text); err != nil {
+	if text, isText := value.(string); isText && convert {
+		converted, err := ConvertInput(field.Type, text)
+		if err != nil {
 			return nil, err
 		}
+		value = converted
 	}
-	if !hasType(field.Type, value) {
-		return nil, fmt.Errorf("has to be %s, and is %s", typeName(field.Type), kind(value))
+	if err := checkType(field.Type, value); err != nil {
+		return nil, err
 	}
-	if len(field.Enum) > 0 && !slices.ContainsFunc(field.Enum, func(allowed any) bool { return equal(allowed, value) }) {
-		allowed, _ := json.Marshal(field.Enum)
-		return nil, fmt.Errorf("has to be one of %s", strings.Trim(string(allowed), "[]"))
-	}
-	return value, nil
+	return value, checkEnum(field.Enum, value)
 }
 
-// ConvertInput turns a string into a declared type; a type that is not one of [InputTypes] leaves it as it is.
-func ConvertInput(declared, text string) (any, error) {
-	switch declared {
-	case "integer":
-		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("has to be an integer, and is %q", text)
-		}
-		return n, nil
-	case "number":
-		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-		if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
-			return nil, fmt.Errorf("has to be a number, and is %q", text)
-		}
-		return n, nil
-	case "boolean":
-		switch strings.ToLower(strings.TrimSpace(text)) {
-		case "true", "yes", "on", "1":
-			return true, nil
-		case "false", "no", "off", "0":
-			return false, nil
-		}
-		return nil, fmt.Errorf("has to be true or false, and is %q", text)
-	case "object", "array":
-		var value any
-		if err := json.Unmarshal([]byte(text), &value); err != nil || !hasType(declared, value) {
-			return nil, fmt.Errorf("has to be %s in JSON, and is %q", typeName(declared), text)
-		}
-		return value, nil
-	default:
-		return text, nil
+func checkEnum(enum []any, value any) error {
+	if len(enum) == 0 || slices.ContainsFunc(enum, func(allowed any) bool { return jsonschema.Equal(allowed, value) }) {
+		return nil
 	}
-}
-
-func hasType(declared string, value any) bool {
-	switch declared {
-	case "string":
-		_, ok := value.(string)
-		return ok
-	case "number":
-		_, ok := number(value)
-		return ok
-	case "integer":
-		n, ok := number(value)
-		return ok && n == math.Trunc(n)
-	case "boolean":
-		_, ok := value.(bool)
-		return ok
-	case "object":
-		_, ok := value.(map[string]any)
-		return ok
-	case "array":
-		_, ok := value.([]any)
-		return ok
-	case "date":
-		text, ok := value.(string)
-		return ok && isDate(text)
-	default:
-		return true
+	allowed := make([]string, len(enum))
+	for i, v := range enum {
+		allowed[i] = fmt.Sprint(v)
 	}
-}
-
-// isDate accepts a day, and an instant as in RFC 3339.
-func isDate(text string) bool {
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if _, err := time.Parse(layout, text); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-func number(value any) (float64, bool) {
-	switch n := value.(type) {
-	case int:
-		return float64(n), true
-	case int64:
-		return float64(n), true
-	case uint64:
-		return float64(n), true
-	case float64:
-		return n, true
-	case json.Number:
-		f, err := n.Float64()
-		return f, err == nil
-	default:
-		return 0, false
-	}
-}
-
-// equal compares values as JSON does: 1 and 1.0 are the same number.
-func equal(a, b any) bool {
-	x, okX := number(a)
-	y, okY := number(b)
-	if okX && okY {
-		return x == y
-	}
-	left, errLeft := json.Marshal(a)
-	right, errRight := json.Marshal(b)
-	return errLeft == nil && errRight == nil && string(left) == string(right)
-}
-
-func typeName(declared string) string {
-	switch declared {
-	case "integer", "object", "array":
-		return "an " + declared
-	case "date":
-		return "a date (2006-01-02, or an instant as in RFC 3339)"
-	default:
-		return "a " + declared
-	}
-}
-
-func kind(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "null"
-	case string:
-		if len(v) > 40 {
-			v = v[:40] + "…"
-		}
-		return fmt.Sprintf("the string %q", v)
-	case bool:
-		return fmt.Sprintf("the boolean %t", v)
-	case map[string]any:
-		return "an object"
-	case []any:
-		return "an array"
-	default:
-		return fmt.Sprintf("the number %v", v)
-	}
+	return fmt.Errorf("must be one of: %s", strings.Join(allowed, ", "))
 }

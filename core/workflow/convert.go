@@ -1,0 +1,155 @@
+package workflow
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Types of an input field.
+const (
+	typeString  = "string"
+	typeNumber  = "number"
+	typeInteger = "integer"
+	typeBoolean = "boolean"
+	typeObject  = "object"
+	typeArray   = "array"
+	typeDate    = "date"
+)
+
+var inputTypes = []string{typeString, typeNumber, typeInteger, typeBoolean, typeObject, typeArray, typeDate}
+
+// typeName names a type for messages.
+func typeName(fieldType string) string {
+	switch fieldType {
+	case typeString:
+		return "text"
+	case typeNumber:
+		return "a number"
+	case typeInteger:
+		return "a whole number"
+	case typeBoolean:
+		return "true or false"
+	case typeObject:
+		return "a JSON object"
+	case typeArray:
+		return "a JSON array"
+	case typeDate:
+		return "a date like 2006-01-31"
+	default:
+		return "any value"
+	}
+}
+
+// ConvertInput reads a text as a value of an input field's type: a string, int64, float64, bool, map[string]any or
+// []any. Text of an unknown or absent type stays text, as does a date, which is checked.
+func ConvertInput(fieldType, text string) (any, error) {
+	trimmed := strings.TrimSpace(text)
+	var value any
+	var err error
+	switch fieldType {
+	case typeNumber, typeInteger:
+		value, err = parseNumber(trimmed)
+	case typeBoolean:
+		value, err = trimmed == "true", nil
+		if trimmed != "true" && trimmed != "false" {
+			err = errors.New("not a boolean")
+		}
+	case typeObject, typeArray:
+		err = json.Unmarshal([]byte(trimmed), &value)
+	case typeDate:
+		value = trimmed
+	default:
+		return text, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("must be %s", typeName(fieldType))
+	}
+	return value, checkType(fieldType, value)
+}
+
+// parseNumber reads a number as JSON writes it.
+func parseNumber(text string) (any, error) {
+	if i, err := strconv.ParseInt(text, 10, 64); err == nil && !strings.HasPrefix(text, "+") {
+		return i, nil
+	}
+	var f float64
+	if err := json.Unmarshal([]byte(text), &f); err != nil || text == "null" {
+		return nil, errors.New("not a number")
+	}
+	return f, nil
+}
+
+// checkType tells whether a plain value is of a field's type; every value is of no type.
+func checkType(fieldType string, value any) error {
+	valid := true
+	switch fieldType {
+	case typeString:
+		_, valid = value.(string)
+	case typeNumber:
+		_, valid = number(value)
+	case typeInteger:
+		var f float64
+		f, valid = number(value)
+		valid = valid && f == math.Trunc(f) && !math.IsInf(f, 0)
+	case typeBoolean:
+		_, valid = value.(bool)
+	case typeObject:
+		_, valid = value.(map[string]any)
+	case typeArray:
+		_, valid = value.([]any)
+	case typeDate:
+		text, isText := value.(string)
+		_, err := time.Parse(time.DateOnly, text)
+		valid = isText && err == nil
+	}
+	switch {
+	case valid:
+		return nil
+	case fieldType == typeDate && valueName(value) == "text", fieldType == typeInteger && valueName(value) == "a number":
+		return fmt.Errorf("must be %s", typeName(fieldType))
+	default:
+		return fmt.Errorf("must be %s, not %s", typeName(fieldType), valueName(value))
+	}
+}
+
+// number is the value of a plain number.
+func number(value any) (float64, bool) {
+	switch v := value.(type) {
+	case int:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	case float64:
+		return v, true
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	}
+	return 0, false
+}
+
+// valueName names what kind of value something is, without showing it.
+func valueName(value any) string {
+	if _, ok := number(value); ok {
+		return "a number"
+	}
+	switch value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "text"
+	case []any:
+		return "a list"
+	default:
+		return "a map"
+	}
+}
