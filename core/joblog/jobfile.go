@@ -1,0 +1,236 @@
+package joblog
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+)
+
+// indexEvery is how many lines apart the index knows offsets.
+const indexEvery = 1024
+
+// jobFile is the log of one job: its file, what is known about its lines, and who waits for more.
+type jobFile struct {
+	root *os.Root
+	id   uuid.UUID
+
+	users   int  // guarded by Store.mu, as is
+	dropped bool // the store has forgotten it
+
+	mu      sync.Mutex
+	loaded  bool
+	legacy  bool     // the file is one of plain text, only to be read
+	file    *os.File // open for appending; nil until there is something to append to
+	lines   int64
+	size    int64
+	index   []int64          // offsets of lines 1, 1+indexEvery, …; grows only
+	next    map[string]int64 // by header: number of the next line of an attempt
+	changed chan struct{}    // closed when lines are added; nil if nobody waits
+}
+
+// batch is a verified run of lines of one attempt.
+type batch struct {
+	step    string
+	attempt int
+	header  []byte
+	first   int64 // 0: not numbered
+	lines   int64
+	ndjson  []byte
+}
+
+// load reads what the file holds, once.
+func (j *jobFile) load() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.loaded {
+		return nil
+	}
+	j.next = map[string]int64{}
+	file, err := j.root.OpenFile(logName(j.id), os.O_RDWR|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return j.loadLegacy()
+	}
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	torn, err := j.scan(file)
+	if err == nil && torn > 0 { // a write that a crash cut off; it was not acknowledged
+		err = file.Truncate(j.size)
+	}
+	if err != nil {
+		_ = file.Close()
+		return fmt.Errorf("read log: %w", err)
+	}
+	j.file, j.loaded = file, true
+	return nil
+}
+
+// loadLegacy looks for a log of plain text.
+func (j *jobFile) loadLegacy() error {
+	file, err := j.root.Open(legacyName(j.id))
+	if errors.Is(err, fs.ErrNotExist) {
+		j.loaded = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	torn, err := j.scan(file)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	if torn > 0 {
+		j.note(1, torn)
+	}
+	j.legacy, j.loaded = true, true
+	return nil
+}
+
+// scan counts the lines in r and returns how many bytes follow the last newline.
+func (j *jobFile) scan(r io.Reader) (torn int64, err error) {
+	j.lines, j.size, j.index = 0, 0, nil
+	reader := bufio.NewReaderSize(r, 64<<10)
+	var first []byte // of a line that does not fit the reader's buffer
+	for {
+		part, err := reader.ReadSlice('\n')
+		torn += int64(len(part))
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			if first == nil {
+				first = bytes.Clone(part)
+			}
+		case errors.Is(err, io.EOF):
+			return torn, nil
+		case err != nil:
+			return 0, err
+		default:
+			if first != nil {
+				part = first
+			}
+			j.count(part)
+			j.note(1, torn)
+			torn, first = 0, nil
+		}
+	}
+}
+
+// note adds lines to the file's figures: lines of size bytes together, none of which an index entry falls inside of.
+func (j *jobFile) note(lines, size int64) {
+	if j.lines%indexEvery == 0 {
+		j.index = append(j.index, j.size)
+	}
+	j.lines += lines
+	j.size += size
+}
+
+// count adds a line of the file, or its start, to the numbers of its attempt.
+func (j *jobFile) count(line []byte) {
+	at := bytes.Index(line, []byte(streamKey))
+	if at < 0 || !bytes.HasPrefix(line, []byte(stepKey)) {
+		return
+	}
+	header := line[:at]
+	if string(header) != serverHeader {
+		j.next[string(header)] = max(j.next[string(header)], 1) + 1
+		return
+	}
+	if r, ok := parse(bytes.TrimSuffix(line, []byte("\n"))); ok {
+		if header, next, ok := parseGap(decodeString(r.line)); ok {
+			j.next[header] = next
+		}
+	}
+}
+
+// append writes what is new in b with one write.
+func (j *jobFile) append(b batch) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	next := max(j.next[string(b.header)], 1)
+	if b.first <= 0 {
+		b.first = next
+	}
+	for range next - b.first { // stored already
+		if b.lines == 0 {
+			return nil
+		}
+		b.ndjson = b.ndjson[bytes.IndexByte(b.ndjson, '\n')+1:]
+		b.lines--
+	}
+	if b.lines == 0 {
+		return nil
+	}
+	after := max(next, b.first) + b.lines
+	if b.first > next {
+		b.ndjson = append(gapLine(b, next), b.ndjson...)
+	}
+	if err := j.write(b.ndjson); err != nil {
+		return err
+	}
+	if string(b.header) != serverHeader {
+		j.next[string(b.header)] = after
+	}
+	for rest := b.ndjson; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n') + 1
+		j.note(1, int64(end))
+		rest = rest[end:]
+	}
+	if j.changed != nil {
+		close(j.changed)
+		j.changed = nil
+	}
+	return nil
+}
+
+// write appends data to the file, all of it or nothing.
+func (j *jobFile) write(data []byte) error {
+	if j.file == nil {
+		file, err := j.root.OpenFile(logName(j.id), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o640)
+		if err != nil {
+			return fmt.Errorf("create log: %w", err)
+		}
+		j.file = file
+		if j.legacy { // it is hidden from now on
+			j.legacy, j.lines, j.size, j.index = false, 0, 0, nil
+		}
+	}
+	if _, err := j.file.Write(data); err != nil {
+		return &core.Error{
+			Code: core.CodeUnavailable, Reason: "log_unavailable", Message: "The log cannot be written",
+			Err: errors.Join(err, j.file.Truncate(j.size)),
+		}
+	}
+	return nil
+}
+
+// changedAfter returns a channel that is closed when there are more lines, or nil if there are some after the number.
+func (j *jobFile) changedAfter(after int64) <-chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.lines > after {
+		return nil
+	}
+	if j.changed == nil {
+		j.changed = make(chan struct{})
+	}
+	return j.changed
+}
+
+// close closes the file; nobody uses j any more.
+func (j *jobFile) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file != nil {
+		_ = j.file.Close() // nothing is buffered
+		j.file = nil
+	}
+}

@@ -1,0 +1,128 @@
+package joblog
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func masked(m *Masker, parts ...[]byte) string {
+	s := maskStream{masker: m}
+	var out []byte
+	for _, part := range parts {
+		out = s.append(out, part, false)
+	}
+	return string(s.append(out, nil, true))
+}
+
+func TestMask(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		secrets  []string
+		in, want string
+	}{
+		"nothing secret":     {nil, "secret", "secret"},
+		"value":              {[]string{"hunter2"}, "the hunter2.", "the ••••••."},
+		"at both ends":       {[]string{"hunter2"}, "hunter2 hunter2", "•••••• ••••••"},
+		"side by side":       {[]string{"hunter2"}, "hunter2hunter2", "••••••••••••"},
+		"too short":          {[]string{"abc", " abc\n", "é"}, "abc é", "abc é"},
+		"just long enough":   {[]string{"abcd"}, "abcd", "••••••"},
+		"only its start":     {[]string{"hunter2"}, "hunter", "hunter"},
+		"longest":            {[]string{"hunter", "hunter2"}, "hunter2!", "••••••!"},
+		"one inside another": {[]string{"unte", "hunter2"}, "hunter2 unter", "•••••• ••••••r"},
+		"overlap":            {[]string{"abcdef", "defghi"}, "xabcdefghiy", "x••••••y"},
+		"overlap at the end": {[]string{"abcdef", "defghi"}, "xabcdefgh", "x••••••gh"},
+		"repeats":            {[]string{"aaaa"}, "aaaaaaa b", "•••••• b"},
+		"blanks around":      {[]string{" hunter2\n"}, "[hunter2]", "[••••••]"},
+		"several lines":      {[]string{"one\ntwo"}, "a one\ntwo b one\r\ntwo", "a •••••• b ••••••"},
+		"in JSON":            {[]string{"a\"b\\c\n"}, `{"x":"a\"b\\c"}`, `{"x":"••••••"}`},
+		"in JSON, HTML":      {[]string{"<a&b>"}, `"\u003ca\u0026b\u003e"`, `"••••••"`},
+		"in JSON, ASCII":     {[]string{"pässwörd😀"}, `"p\u00e4ssw\u00f6rd\ud83d\ude00"`, `"••••••"`},
+		"in a URL":           {[]string{"a/b c&d"}, "?x=a%2Fb+c%26d&y=a%2fb%20c%26d", "?x=••••••&y=••••••"},
+		"base64":             {[]string{"hunter2!"}, "aHVudGVyMiE=", "••••••"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := NewMasker(test.secrets)
+			require.Equal(t, test.want, m.String(test.in))
+			var bytewise [][]byte
+			for i := range len(test.in) {
+				bytewise = append(bytewise, []byte(test.in[i:i+1]))
+			}
+			require.Equal(t, test.want, masked(m, bytewise...))
+		})
+	}
+	require.Equal(t, "x", (*Masker)(nil).String("x"))
+}
+
+// TestMaskBase64Anywhere hides a secret inside of other text at every alignment.
+func TestMaskBase64Anywhere(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t?>~value"
+	m := NewMasker([]string{secret})
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+		for before := range 7 {
+			for after := range 4 {
+				text := encoding.EncodeToString([]byte(strings.Repeat("b", before) + secret + strings.Repeat("a", after)))
+				got := m.String(text)
+				require.Contains(t, got, Mark, text)
+				for piece := range strings.SplitSeq(got, Mark) {
+					decoded, _ := base64.RawStdEncoding.DecodeString(strings.Trim(piece, "="))
+					require.NotContains(t, string(decoded), secret[3:6])
+				}
+			}
+		}
+	}
+}
+
+// FuzzMask checks that no form of a secret survives, however the stream is cut.
+func FuzzMask(f *testing.F) {
+	f.Add("hunter2", "abcdef", "x hunter2 abcdefhunter2hunter", uint64(1))
+	f.Add("aaaa", "aaab", "aaaaaaabaaaa", uint64(2))
+	f.Add("a\"b\n<c>", "ä😀öü", "a\"b\\n<c> aGVsbG8=", uint64(3))
+	f.Fuzz(func(t *testing.T, one, two, text string, seed uint64) {
+		if strings.Contains(one+two, "\u2022") || strings.Contains(text, "\u2022") || !utf8Valid(one, two, text) {
+			return // the mark itself
+		}
+		quoted, err := json.Marshal(two)
+		require.NoError(t, err)
+		text += one + url.QueryEscape(one) + text + string(quoted) + base64.StdEncoding.EncodeToString([]byte(text+two))
+		m := NewMasker([]string{one, two})
+		whole := m.String(text)
+		require.Equal(t, whole, masked(m, chunks([]byte(text), seed)...))
+		for _, pattern := range m.patterns {
+			if !strings.ContainsAny(string(pattern), "\x80\xa2\xe2") { // parts of the mark
+				require.NotContains(t, whole, string(pattern))
+			}
+		}
+		if len(m.patterns) == 0 {
+			require.Equal(t, text, whole)
+		}
+	})
+}
+
+func utf8Valid(texts ...string) bool {
+	for _, text := range texts {
+		if strings.ToValidUTF8(text, "") != text {
+			return false
+		}
+	}
+	return true
+}
+
+func BenchmarkMask(b *testing.B) {
+	line := strings.Repeat("the quick brown fox jumps over the lazy dog 0123456789 ", 2) + "\n"
+	data := []byte(strings.Repeat(line, 600))
+	m := NewMasker([]string{"hunter2hunter2", "0123456789abcdef", "a-long-token/with+signs=and more", "postgres://u:p@h/db", "the quick red fox"})
+	b.SetBytes(int64(len(data)))
+	s := maskStream{masker: m}
+	var out []byte
+	for b.Loop() {
+		out = s.append(out[:0], data, false)
+	}
+	require.NotEmpty(b, out)
+}

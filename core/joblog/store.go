@@ -1,0 +1,231 @@
+package joblog
+
+import (
+	"bytes"
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+)
+
+// ServerStep is the step of lines that the server itself writes; workers cannot.
+const ServerStep = "_server"
+
+// maxOpen is how many jobs a [Store] keeps open; each has a file and an index in memory.
+const maxOpen = 256
+
+// ErrClosed is returned when the store is closed.
+var ErrClosed = errors.New("log store is closed")
+
+// Store keeps the logs of jobs in a directory, one file each. All methods may be called concurrently; readers and
+// waiters never hold up writers. One process owns the directory.
+type Store struct {
+	root   *os.Root
+	mask   func(job uuid.UUID) *Masker
+	closed chan struct{}
+
+	mu     sync.Mutex
+	jobs   map[uuid.UUID]*list.Element // of *jobFile
+	recent *list.List                  // least recently used last
+}
+
+// Open opens the store in dir, which is created if needed. mask gives the secrets of a job, which are replaced in
+// whatever is appended; it may be nil.
+func Open(dir string, mask func(job uuid.UUID) *Masker) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("create log directory: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open log directory: %w", err)
+	}
+	if mask == nil {
+		mask = func(uuid.UUID) *Masker { return nil }
+	}
+	return &Store{
+		root: root, mask: mask, closed: make(chan struct{}),
+		jobs: map[uuid.UUID]*list.Element{}, recent: list.New(),
+	}, nil
+}
+
+// Close ends all waits and closes the files. Calls under way finish.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closed:
+		return nil
+	default:
+		close(s.closed)
+	}
+	for e := s.recent.Back(); e != nil; e = s.recent.Back() {
+		s.drop(e)
+	}
+	return s.root.Close()
+}
+
+// Append stores a run of lines of one attempt of a step; first is the number of its first line within the attempt, or 0
+// for lines that are not numbered. Lines that are stored already are left out, so repeating a call is harmless. Every
+// line is checked: one that is not in storage format with exactly this step and attempt refuses the whole batch with
+// [core.CodeInvalid]. Where lines are missing before first, a line of the server says so.
+func (s *Store) Append(ctx context.Context, job uuid.UUID, step string, attempt int, first int64, ndjson []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if step == "" || step == ServerStep {
+		return core.Errorf(core.CodeInvalid, "log_invalid", "%q is not a step that a worker can write for", step)
+	}
+	header := appendHeader(nil, step, attempt)
+	lines, err := verify(ndjson, header)
+	if err != nil || lines == 0 {
+		return err
+	}
+	return s.append(job, batch{step: step, attempt: attempt, header: header, first: first, lines: lines, ndjson: ndjson})
+}
+
+// Event stores a line that the server says about a job.
+func (s *Store) Event(ctx context.Context, job uuid.UUID, text string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	line := eventLine(text)
+	return s.append(job, batch{header: appendHeader(nil, ServerStep, 1), lines: 1, ndjson: line})
+}
+
+func eventLine(text string) []byte {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	return AppendLine(nil, ServerStep, 1, Stderr, string(appendTime(nil, time.Now())), text)
+}
+
+func (s *Store) append(job uuid.UUID, b batch) error {
+	if m := s.mask(job); !m.Empty() {
+		b.ndjson = maskLines(m, b.ndjson)
+	}
+	j, err := s.acquire(job)
+	if err != nil {
+		return err
+	}
+	defer s.release(j)
+	return j.append(b)
+}
+
+// maskLines masks the text of lines in storage format; the forms of a secret that m knows include that in JSON.
+func maskLines(m *Masker, ndjson []byte) []byte {
+	masked := make([]byte, 0, len(ndjson)+len(ndjson)/8)
+	for line := range bytes.Lines(ndjson) {
+		r, ok := parse(bytes.TrimSuffix(line, []byte("\n")))
+		if !ok {
+			continue // verified before
+		}
+		text := maskStream{masker: m}
+		masked = append(masked, line[:len(line)-len(r.line)-len(lineEnd)]...)
+		masked = append(text.append(masked, r.line, true), lineEnd...)
+	}
+	return masked
+}
+
+// Wait returns when the log has lines after the given number, when ctx ends or when the store is closed.
+func (s *Store) Wait(ctx context.Context, job uuid.UUID, after int64) error {
+	j, err := s.acquire(job)
+	if err != nil {
+		return err
+	}
+	defer s.release(j)
+	for {
+		changed := j.changedAfter(after)
+		if changed == nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closed:
+			return ErrClosed
+		}
+	}
+}
+
+// Remove deletes the log of a job. A job without one is not an error. Whoever reads or waits at the moment sees the old
+// one.
+func (s *Store) Remove(_ context.Context, job uuid.UUID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.jobs[job]; e != nil {
+		s.drop(e)
+	}
+	for _, name := range []string{logName(job), legacyName(job)} {
+		if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove log: %w", err)
+		}
+	}
+	return nil
+}
+
+func logName(job uuid.UUID) string    { return job.String() + ".jsonl" }
+func legacyName(job uuid.UUID) string { return job.String() + ".log" }
+
+// acquire returns the state of a job's log, read from its file if need be; release must follow.
+func (s *Store) acquire(job uuid.UUID) (*jobFile, error) {
+	s.mu.Lock()
+	select {
+	case <-s.closed:
+		s.mu.Unlock()
+		return nil, ErrClosed
+	default:
+	}
+	e := s.jobs[job]
+	if e == nil {
+		e = s.recent.PushFront(&jobFile{root: s.root, id: job})
+		s.jobs[job] = e
+	}
+	s.recent.MoveToFront(e)
+	j := e.Value.(*jobFile) //nolint:forcetypeassert // the list holds nothing else
+	j.users++
+	s.evict()
+	s.mu.Unlock()
+	if err := j.load(); err != nil {
+		s.release(j)
+		return nil, err
+	}
+	return j, nil
+}
+
+func (s *Store) release(j *jobFile) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.users--
+	if j.users == 0 && j.dropped {
+		j.close()
+	}
+}
+
+// evict forgets the least recently used jobs beyond maxOpen that nobody uses; s.mu is held.
+func (s *Store) evict() {
+	for e := s.recent.Back(); e != nil && s.recent.Len() > maxOpen; {
+		previous := e.Prev()
+		if e.Value.(*jobFile).users == 0 { //nolint:forcetypeassert // the list holds nothing else
+			s.drop(e)
+		}
+		e = previous
+	}
+}
+
+// drop forgets a job; its file is closed when its last user is done. s.mu is held.
+func (s *Store) drop(e *list.Element) {
+	j := s.recent.Remove(e).(*jobFile) //nolint:forcetypeassert // the list holds nothing else
+	delete(s.jobs, j.id)
+	j.dropped = true
+	if j.users == 0 {
+		j.close()
+	}
+}

@@ -1,0 +1,93 @@
+package joblog
+
+import (
+	"io"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// stream is the way of the bytes of stdout or stderr into the recorder's batch: made valid, searched for outputs,
+// masked, cut into lines.
+type stream struct {
+	recorder *Recorder
+	name     string
+
+	mu       sync.Mutex // held for a whole Write, which may wait for room
+	sanitize sanitizer
+	mask     maskStream
+	masked   []byte
+	split    splitter
+
+	prefix []byte // of every line, up to the time
+	stamp  []byte // when the bytes at hand came
+	line   []byte // the encoded line at hand
+}
+
+func newStream(r *Recorder, name string) *stream {
+	return &stream{
+		recorder: r, name: name, mask: maskStream{masker: r.options.Masker},
+		prefix: appendStream(appendHeader(nil, r.options.Step, r.options.Attempt), name),
+	}
+}
+
+// Write records p. It waits while sending is behind and never fails before the record is closed.
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.recorder
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return 0, io.ErrClosedPipe
+	}
+	s.stamp = appendTime(s.stamp[:0], time.Now())
+	s.take(s.sanitize.clean(p), false)
+	return len(p), nil
+}
+
+// flush records what was held back.
+func (s *stream) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorder.mu.Lock()
+	defer s.recorder.mu.Unlock()
+	s.stamp = appendTime(s.stamp[:0], time.Now())
+	s.take(s.sanitize.flush(), true)
+	s.split.flush(s.emit)
+}
+
+func (s *stream) take(clean []byte, final bool) {
+	if s.name == Stdout {
+		s.recorder.output.feed(clean)
+	}
+	s.masked = s.mask.append(s.masked[:0], clean, final)
+	if s.name == Stderr {
+		s.recorder.tail.write(s.masked)
+	}
+	s.split.feed(s.masked, s.emit)
+}
+
+func (s *stream) emit(line []byte, cut bool) { s.recorder.add(s, line, cut) }
+
+// tail keeps the last tailSize bytes of a stream.
+type tail struct{ data []byte }
+
+func (t *tail) write(p []byte) {
+	if len(p) >= tailSize {
+		t.data, p = t.data[:0], p[len(p)-tailSize:]
+	}
+	t.data = append(t.data, p...)
+	if len(t.data) > 2*tailSize {
+		t.data = append(t.data[:0], t.data[len(t.data)-tailSize:]...)
+	}
+}
+
+// String is what was kept, from the start of a character.
+func (t *tail) String() string {
+	data := t.data[max(len(t.data)-tailSize, 0):]
+	for len(data) > 0 && !utf8.RuneStart(data[0]) {
+		data = data[1:]
+	}
+	return string(data)
+}
