@@ -39,7 +39,7 @@ func typeName(fieldType string) string {
 	case typeArray:
 		return "a JSON array"
 	case typeDate:
-		return "a date like 2006-01-31"
+		return "a date (2006-01-31, or an instant as in RFC 3339)"
 	default:
 		return "any value"
 	}
@@ -55,10 +55,7 @@ func ConvertInput(fieldType, text string) (any, error) {
 	case typeNumber, typeInteger:
 		value, err = parseNumber(trimmed)
 	case typeBoolean:
-		value, err = trimmed == "true", nil
-		if trimmed != "true" && trimmed != "false" {
-			err = errors.New("not a boolean")
-		}
+		value, err = parseBoolean(strings.ToLower(trimmed))
 	case typeObject, typeArray:
 		err = json.Unmarshal([]byte(trimmed), &value)
 	case typeDate:
@@ -70,6 +67,17 @@ func ConvertInput(fieldType, text string) (any, error) {
 		return nil, fmt.Errorf("must be %s", typeName(fieldType))
 	}
 	return value, checkType(fieldType, value)
+}
+
+// parseBoolean accepts what forms and queries send, too.
+func parseBoolean(text string) (bool, error) {
+	switch text {
+	case "true", "yes", "on", "1":
+		return true, nil
+	case "false", "no", "off", "0":
+		return false, nil
+	}
+	return false, errors.New("not a boolean")
 }
 
 // parseNumber reads a number as JSON writes it.
@@ -104,8 +112,9 @@ func checkType(fieldType string, value any) error {
 		_, valid = value.([]any)
 	case typeDate:
 		text, isText := value.(string)
-		_, err := time.Parse(time.DateOnly, text)
-		valid = isText && err == nil
+		_, notDay := time.Parse(time.DateOnly, text)
+		_, notInstant := time.Parse(time.RFC3339, text)
+		valid = isText && (notDay == nil || notInstant == nil)
 	}
 	switch {
 	case valid:

@@ -62,7 +62,7 @@ func TestCheckInput(t *testing.T) {
 			},
 			given: map[string]any{"b": "5", "c": "true", "d": "31.1.2026", "e": 1.5, "f": "s3cret", "g": []any{}, "h": map[string]any{}, "i": 5.0},
 			err: "Invalid input: 'a' is required (text); 'b' must be a number, not text; 'c' must be true or false, not text; " +
-				"'d' must be a date like 2006-01-31; 'e' must be a whole number; 'f' must be one of: x, y; " +
+				"'d' must be a date (2006-01-31, or an instant as in RFC 3339); 'e' must be a whole number; 'f' must be one of: x, y; " +
 				"'g' must be a JSON object, not a list; 'h' must be a JSON array, not a map; 'i' must be text, not a number",
 		},
 		{
@@ -93,7 +93,7 @@ func TestCheckInput(t *testing.T) {
 		{
 			name:   "strings that do not convert",
 			fields: map[string]core.InputField{"a": {Type: "number"}, "b": {Type: "boolean"}, "c": {Type: "array"}, "d": {Type: "integer"}, "e": {Type: "object"}},
-			given:  map[string]any{"a": "0x10", "b": "yes", "c": "{}", "d": "1.5", "e": "{"},
+			given:  map[string]any{"a": "0x10", "b": "maybe", "c": "{}", "d": "1.5", "e": "{"},
 			opts:   workflow.InputOptions{Convert: true},
 			err: "Invalid input: 'a' must be a number; 'b' must be true or false; 'c' must be a JSON array, not a map; " +
 				"'d' must be a whole number; 'e' must be a JSON object",
@@ -130,7 +130,9 @@ func TestConvertInput(t *testing.T) {
 		{"integer", "9007199254740993", int64(9007199254740993)},
 		{"integer", "2.0", 2.0},
 		{"boolean", "false", false},
-		{"boolean", "1", nil},
+		{"boolean", "Yes", true},
+		{"boolean", "2", nil},
+		{"date", "2024-02-29T10:00:00Z", "2024-02-29T10:00:00Z"},
 		{"date", "2024-02-29", "2024-02-29"},
 		{"date", "2023-02-29", nil},
 		{"array", "null", nil},
