@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Types of an input field.
@@ -26,22 +27,12 @@ var inputTypes = []string{typeString, typeNumber, typeInteger, typeBoolean, type
 // typeName names a type for messages.
 func typeName(fieldType string) string {
 	switch fieldType {
-	case typeString:
-		return "text"
-	case typeNumber:
-		return "a number"
-	case typeInteger:
-		return "a whole number"
-	case typeBoolean:
-		return "true or false"
-	case typeObject:
-		return "a JSON object"
-	case typeArray:
-		return "a JSON array"
+	case typeInteger, typeObject, typeArray:
+		return "an " + fieldType
 	case typeDate:
 		return "a date (2006-01-31, or an instant as in RFC 3339)"
 	default:
-		return "any value"
+		return "a " + fieldType
 	}
 }
 
@@ -64,7 +55,7 @@ func ConvertInput(fieldType, text string) (any, error) {
 		return text, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("must be %s", typeName(fieldType))
+		return nil, mismatch(fieldType, text)
 	}
 	return value, checkType(fieldType, value)
 }
@@ -116,14 +107,35 @@ func checkType(fieldType string, value any) error {
 		_, notInstant := time.Parse(time.RFC3339, text)
 		valid = isText && (notDay == nil || notInstant == nil)
 	}
-	switch {
-	case valid:
-		return nil
-	case fieldType == typeDate && valueName(value) == "text", fieldType == typeInteger && valueName(value) == "a number":
-		return fmt.Errorf("must be %s", typeName(fieldType))
-	default:
-		return fmt.Errorf("must be %s, not %s", typeName(fieldType), valueName(value))
+	if !valid {
+		return mismatch(fieldType, value)
 	}
+	return nil
+}
+
+// maxShown is the length of the longest text that a message repeats. A longer one is not cut but left out: what is left
+// of a secret would no longer be recognised and masked.
+const maxShown = 40
+
+func mismatch(fieldType string, value any) error {
+	is := "null"
+	switch v := value.(type) {
+	case nil:
+	case string:
+		is = fmt.Sprintf("the string %q", v)
+		if len(v) > maxShown {
+			is = fmt.Sprintf("a string of %d characters", utf8.RuneCountInString(v))
+		}
+	case bool:
+		is = fmt.Sprintf("the boolean %t", v)
+	case map[string]any:
+		is = "an object"
+	case []any:
+		is = "an array"
+	default:
+		is = fmt.Sprintf("the number %v", v)
+	}
+	return fmt.Errorf("has to be %s, and is %s", typeName(fieldType), is)
 }
 
 // number is the value of a plain number.
@@ -142,23 +154,4 @@ func number(value any) (float64, bool) {
 		return f, err == nil
 	}
 	return 0, false
-}
-
-// valueName names what kind of value something is, without showing it.
-func valueName(value any) string {
-	if _, ok := number(value); ok {
-		return "a number"
-	}
-	switch value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case string:
-		return "text"
-	case []any:
-		return "a list"
-	default:
-		return "a map"
-	}
 }

@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,8 +23,8 @@ type InputOptions struct {
 }
 
 // CheckInput returns a copy of an input with defaults filled in and every declared field of its type; keys that are not
-// declared stay. null counts as not given. The error (code invalid, reason input_invalid) lists every problem, without
-// values, since these may be secret.
+// declared stay. null counts as not given. The error (code invalid, reason input_invalid) lists every problem; the
+// value of a secret field is not in it.
 func CheckInput(fields map[string]core.InputField, given map[string]any, opts InputOptions) (map[string]any, error) {
 	input := make(map[string]any, len(given))
 	maps.Copy(input, given)
@@ -31,8 +33,10 @@ func CheckInput(fields map[string]core.InputField, given map[string]any, opts In
 		field := fields[name]
 		value, err := fieldValue(field, input[name], opts)
 		switch {
+		case err != nil && field.Secret && input[name] != nil:
+			problems = append(problems, fmt.Sprintf("%s has to be %s (it is secret and not shown)", name, typeName(field.Type)))
 		case err != nil:
-			problems = append(problems, fmt.Sprintf("'%s' %s", name, err))
+			problems = append(problems, name+" "+err.Error())
 		case value != nil:
 			input[name] = value
 		}
@@ -58,7 +62,7 @@ func fieldValue(field core.InputField, value any, opts InputOptions) (any, error
 	}
 	if value == nil {
 		if field.Required {
-			return nil, fmt.Errorf("is required (%s)", typeName(field.Type))
+			return nil, errors.New("is required" + described(field))
 		}
 		return nil, nil
 	}
@@ -79,9 +83,16 @@ func checkEnum(enum []any, value any) error {
 	if len(enum) == 0 || slices.ContainsFunc(enum, func(allowed any) bool { return jsonschema.Equal(allowed, value) }) {
 		return nil
 	}
-	allowed := make([]string, len(enum))
-	for i, v := range enum {
-		allowed[i] = fmt.Sprint(v)
+	allowed, err := json.Marshal(enum)
+	if err != nil {
+		return fmt.Errorf("has an enum that cannot be shown: %w", err)
 	}
-	return fmt.Errorf("must be one of: %s", strings.Join(allowed, ", "))
+	return fmt.Errorf("has to be one of %s", strings.Trim(string(allowed), "[]"))
+}
+
+func described(field core.InputField) string {
+	if field.Description == "" {
+		return ""
+	}
+	return " (" + field.Description + ")"
 }

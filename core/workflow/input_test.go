@@ -3,6 +3,7 @@ package workflow_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,19 +52,22 @@ func TestCheckInput(t *testing.T) {
 			name:   "a default that cannot be rendered",
 			fields: map[string]core.InputField{"n": {Type: "integer", Default: "bad"}},
 			opts:   workflow.InputOptions{RenderDefault: upper},
-			err:    "Invalid input: 'n' has a default that cannot be rendered: no secret.db",
+			err:    "Invalid input: n has a default that cannot be rendered: no secret.db",
 		},
 		{
 			name: "every problem at once, no values",
 			fields: map[string]core.InputField{
-				"a": {Type: "string", Required: true}, "b": {Type: "number"}, "c": {Type: "boolean"},
+				"a": {Type: "string", Required: true, Description: "what it is for"}, "b": {Type: "number"}, "c": {Type: "boolean"},
 				"d": {Type: "date"}, "e": {Type: "integer"}, "f": {Type: "string", Enum: []any{"x", "y"}},
 				"g": {Type: "object"}, "h": {Type: "array"}, "i": {Type: "string", Required: true},
+				"j": {Type: "integer", Secret: true}, "k": {Type: "integer"},
 			},
-			given: map[string]any{"b": "5", "c": "true", "d": "31.1.2026", "e": 1.5, "f": "s3cret", "g": []any{}, "h": map[string]any{}, "i": 5.0},
-			err: "Invalid input: 'a' is required (text); 'b' must be a number, not text; 'c' must be true or false, not text; " +
-				"'d' must be a date (2006-01-31, or an instant as in RFC 3339); 'e' must be a whole number; 'f' must be one of: x, y; " +
-				"'g' must be a JSON object, not a list; 'h' must be a JSON array, not a map; 'i' must be text, not a number",
+			given: map[string]any{"b": "5", "c": "true", "d": "31.1.2026", "e": 1.5, "f": "s3cret", "g": []any{}, "h": map[string]any{}, "i": 5.0, "j": "s3cret", "k": strings.Repeat("x", 41)},
+			err: `Invalid input: a is required (what it is for); b has to be a number, and is the string "5"; ` +
+				`c has to be a boolean, and is the string "true"; d has to be a date (2006-01-31, or an instant as in RFC 3339), and is the string "31.1.2026"; ` +
+				`e has to be an integer, and is the number 1.5; f has to be one of "x","y"; g has to be an object, and is an array; ` +
+				`h has to be an array, and is an object; i has to be a string, and is the number 5; ` +
+				`j has to be an integer (it is secret and not shown); k has to be an integer, and is a string of 41 characters`,
 		},
 		{
 			name: "right types",
@@ -95,8 +99,8 @@ func TestCheckInput(t *testing.T) {
 			fields: map[string]core.InputField{"a": {Type: "number"}, "b": {Type: "boolean"}, "c": {Type: "array"}, "d": {Type: "integer"}, "e": {Type: "object"}},
 			given:  map[string]any{"a": "0x10", "b": "maybe", "c": "{}", "d": "1.5", "e": "{"},
 			opts:   workflow.InputOptions{Convert: true},
-			err: "Invalid input: 'a' must be a number; 'b' must be true or false; 'c' must be a JSON array, not a map; " +
-				"'d' must be a whole number; 'e' must be a JSON object",
+			err: `Invalid input: a has to be a number, and is the string "0x10"; b has to be a boolean, and is the string "maybe"; ` +
+				`c has to be an array, and is an object; d has to be an integer, and is the number 1.5; e has to be an object, and is the string "{"`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
