@@ -1,0 +1,117 @@
+# Strøm's build. `make` prints what there is.
+
+GO       ?= go
+BIN      := bin
+TOOLS    := .bin
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+DATE     ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+VERSION_PKG := github.com/stroem/stroem/core/version
+LDFLAGS  := -s -w -X $(VERSION_PKG).Version=$(VERSION) -X $(VERSION_PKG).Commit=$(COMMIT) -X $(VERSION_PKG).Date=$(DATE)
+PROGRAMS := $(notdir $(wildcard cmd/*))
+PLUGINS  := $(notdir $(wildcard plugins/*))
+# Packages whose tests start real servers or processes, and those that need neither.
+E2E      := ./tests/e2e/...
+# Tests share one PostgreSQL; scripts/with-postgres starts it.
+WITH_PG  := scripts/with-postgres
+TEST     := $(GO) test -race -timeout 15m
+
+export GOFLAGS ?= -buildvcs=false
+
+.DEFAULT_GOAL := help
+
+##@ Start here
+
+.PHONY: help
+help: ## Print this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_\/-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: postgres build ## Run the sample workspace: a workflow that works and one that fails
+	scripts/demo
+
+.PHONY: test
+test: postgres build ## Run all tests
+	$(WITH_PG) $(TEST) ./...
+
+##@ Build
+
+.PHONY: build
+build: ## Build the programs into bin/ and the plugins into bin/plugins/
+	@mkdir -p $(BIN)/plugins
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/plugins/ $(PLUGINS:%=./plugins/%)
+
+.PHONY: build/cross
+build/cross: ## Check that the programs build for Windows and macOS
+	CGO_ENABLED=0 GOOS=windows $(GO) build -o /dev/null ./cmd/... ./plugins/...
+	CGO_ENABLED=0 GOOS=darwin $(GO) build -o /dev/null ./cmd/... ./plugins/...
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BIN) $(TOOLS) bench
+
+##@ Test
+
+.PHONY: test/unit
+test/unit: ## Run the tests that need no database and no built program
+	$(GO) test -race -short . ./core ./core/archive/... ./core/config/... ./core/joblog/... ./core/template/... ./core/workflow/... ./pluginapi/...
+
+.PHONY: test/integration
+test/integration: postgres ## Run the tests of packages on a real PostgreSQL
+	$(WITH_PG) $(TEST) ./core/... ./pluginapi/... ./plugins/...
+
+.PHONY: test/e2e
+test/e2e: postgres build ## Run the golden scenarios and crash tests on the built programs
+	$(WITH_PG) $(TEST) $(E2E)
+
+.PHONY: test/race
+test/race: test ## Run all tests with the race detector, as `make test` always does
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for 10 seconds
+	scripts/fuzz 10s
+
+.PHONY: bench
+bench: postgres build ## Measure P1 to P5 and P9 beside their baselines; writes bench/results.json and .md
+	$(WITH_PG) --durable $(GO) run ./tests/bench -bin $(BIN) -out bench
+
+.PHONY: nightly
+nightly: ci bench ## All of CI, the benchmark, and longer fuzzing
+	scripts/fuzz 60s
+
+##@ Check
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## Run the linters
+	$(TOOLS)/golangci-lint run ./...
+	$(GO) tool -modfile=tools/proto/go.mod buf lint
+
+.PHONY: generate
+generate: ## Make again what is generated: plugin protocol, JSON Schemas, database schema, CLI docs
+	$(GO) tool -modfile=tools/proto/go.mod buf generate
+	$(GO) generate ./...
+
+.PHONY: verify
+verify: ## Fail if something generated is not current
+	scripts/verify
+
+.PHONY: ci
+ci: ## All that a change has to pass, with seconds per stage
+	scripts/ci
+
+##@ Develop
+
+.PHONY: db/new
+db/new: ## Add a migration: make db/new name=add_table
+	@test -n "$(name)" || { echo 'Say its name: make db/new name=add_table' >&2; exit 2; }
+	@file=db/migrations/$$(date -u +%Y%m%d%H%M%S)_$(name).sql; \
+	printf -- '-- migrate:up\n\n-- migrate:down\n' >"$$file" && echo "$$file"
+
+.PHONY: postgres
+postgres: ## Install PostgreSQL where that can be done, else say how
+	@scripts/install-postgres
+
+$(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	@mkdir -p $(TOOLS)
+	cd tools/lint && CGO_ENABLED=0 $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
