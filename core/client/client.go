@@ -1,0 +1,203 @@
+// Package client speaks the HTTP API: for the command line and for workers.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/stroem/stroem/core/api"
+)
+
+// Options say how to reach a server.
+type Options struct {
+	Server string // http://host:port
+	Token  string // bearer token; "" for none
+	CAFile string // PEM file with certificates to trust besides the system's; "" for none
+}
+
+// Client is safe for concurrent use.
+type Client struct {
+	base  *url.URL
+	token string
+	http  *http.Client
+}
+
+const (
+	// callTimeout bounds a call that the server answers at once.
+	callTimeout = 30 * time.Second
+	// maxAnswer bounds what is read of an answer.
+	maxAnswer = 64 << 20
+)
+
+// New makes a client; it connects with the first call.
+func New(o Options) (*Client, error) {
+	base, err := url.Parse(o.Server)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("the server's address %q has to look like http://host:8080", o.Server)
+	}
+	if base.User != nil {
+		return nil, errors.New("the server's address holds a password: give credentials as a token")
+	}
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       time.Minute, // shorter than the server's, so that it does not close what is about to be used
+		ResponseHeaderTimeout: 2 * time.Minute,
+		DisableCompression:    true,
+	}
+	if o.CAFile != "" {
+		if transport.TLSClientConfig, err = trust(o.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	return &Client{base: base, token: o.Token, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+}
+
+// noRedirect keeps the token from being sent to where a redirect points.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func trust(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file) //nolint:gosec // named by the user
+	if err != nil {
+		return nil, fmt.Errorf("read the certificates to trust: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM format", file)
+	}
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// WithToken returns a client that shares the connections and sends another token.
+func (c *Client) WithToken(token string) *Client {
+	other := *c
+	other.token = token
+	return &other
+}
+
+// Close closes the connections that are not in use.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Error is an answer with a status of 400 or more.
+type Error struct {
+	Status  int
+	Code    string // machine-readable: not_found, lease_stale, …
+	Message string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("Server returned %d: %s", e.Status, e.Message) }
+
+// IsCode tells whether err is an answer with this code.
+func IsCode(err error, code string) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.Code == code
+}
+
+// request is one call.
+type request struct {
+	method  string
+	path    string // escaped
+	query   url.Values
+	body    any // sent as JSON; []byte as it is, with contentType
+	timeout time.Duration
+	header  http.Header
+}
+
+// do sends a request and decodes the JSON of its answer into out.
+func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error) {
+	if r.timeout == 0 {
+		r.timeout = callTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	response, err := c.send(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
+	}
+	if len(data) > maxAnswer {
+		return nil, fmt.Errorf("the answer of %s is larger than %d MiB", c.base.Host, maxAnswer>>20)
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return nil, readError(response, data)
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return nil, fmt.Errorf("Failed to parse response: %s answered something else than Strøm's JSON: is the address right?", c.base.Host) //nolint:revive,staticcheck // told to people
+	}
+	return response.Header, nil
+}
+
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	var body io.Reader
+	contentType := "application/json"
+	switch b := r.body.(type) {
+	case nil:
+	case []byte:
+		body, contentType = bytes.NewReader(b), "application/x-ndjson"
+	default:
+		data, err := json.Marshal(b)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		body = bytes.NewReader(data)
+	}
+	target := strings.TrimSuffix(c.base.String(), "/") + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	for key, values := range r.header {
+		req.Header[key] = values
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	response, err := c.http.Do(req)
+	if err != nil {
+		return nil, describe(c.base.Host, err)
+	}
+	return response, nil
+}
+
+// describe says which server could not be reached; the address may hold names that must not be shown.
+func describe(host string, err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	return fmt.Errorf("cannot reach the server at %s: %w", host, err)
+}
+
+func readError(response *http.Response, data []byte) error {
+	var body api.Error
+	if json.Unmarshal(data, &body) != nil || body.Error == "" {
+		body = api.Error{Error: http.StatusText(response.StatusCode) + " (the answer is not Strøm's: is the address right?)"}
+	}
+	return &Error{Status: response.StatusCode, Code: body.Code, Message: body.Error}
+}

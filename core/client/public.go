@@ -1,0 +1,154 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stroem/stroem/core/api"
+)
+
+// Workspaces lists the workspaces.
+func (c *Client) Workspaces(ctx context.Context) (list []api.Workspace, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: "/api/workspaces"}, &list)
+	return list, err
+}
+
+// Tasks lists the tasks of a workspace.
+func (c *Client) Tasks(ctx context.Context, workspace string) (list []api.TaskItem, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: path("api", "workspaces", workspace, "tasks")}, &list)
+	return list, err
+}
+
+// Task describes a task.
+func (c *Client) Task(ctx context.Context, workspace, name string) (task api.Task, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: path("api", "workspaces", workspace, "tasks", name)}, &task)
+	return task, err
+}
+
+// Execute runs a task. Repeated with the same key, "" for none, it returns the same job.
+func (c *Client) Execute(ctx context.Context, workspace, task string, r api.ExecuteRequest, idempotencyKey string) (created api.ExecuteResponse, err error) {
+	header := http.Header{}
+	if idempotencyKey != "" {
+		header.Set("Idempotency-Key", idempotencyKey)
+	}
+	_, err = c.do(ctx, request{
+		method: http.MethodPost, path: path("api", "workspaces", workspace, "tasks", task, "execute"), body: r, header: header,
+	}, &created)
+	return created, err
+}
+
+// JobFilter selects jobs; zero fields do not restrict.
+type JobFilter struct {
+	Workspace string
+	TaskName  string
+	Statuses  []string
+	Limit     int
+	Offset    int
+}
+
+// Jobs lists jobs, newest first; total is how many there are, counted up to a limit of the server's.
+func (c *Client) Jobs(ctx context.Context, f JobFilter) (list []api.Job, total int, err error) {
+	query := url.Values{}
+	set := func(key, value string) {
+		if value != "" && value != "0" {
+			query.Set(key, value)
+		}
+	}
+	set("workspace", f.Workspace)
+	set("task_name", f.TaskName)
+	set("status", strings.Join(f.Statuses, ","))
+	set("limit", strconv.Itoa(f.Limit))
+	set("offset", strconv.Itoa(f.Offset))
+	header, err := c.do(ctx, request{method: http.MethodGet, path: "/api/jobs", query: query}, &list)
+	if err != nil {
+		return nil, 0, err
+	}
+	total, _ = strconv.Atoi(header.Get("X-Total-Count"))
+	return list, total, nil
+}
+
+// Job describes a job, after waiting for up to the given time (at most a minute) for it to end.
+func (c *Client) Job(ctx context.Context, id string, wait time.Duration) (job api.JobDetail, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodGet, path: path("api", "jobs", id), query: waitQuery(url.Values{}, wait), timeout: callTimeout + wait,
+	}, &job)
+	return job, err
+}
+
+// Cancel cancels a job.
+func (c *Client) Cancel(ctx context.Context, id string) (cancelled api.CancelResponse, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPost, path: path("api", "jobs", id, "cancel")}, &cancelled)
+	return cancelled, err
+}
+
+// LogQuery selects lines of a log; zero fields do not restrict.
+type LogQuery struct {
+	Step  string
+	From  int64         // number of the first line, from 1
+	Limit int64         // of lines
+	Tail  int64         // only the last lines
+	Wait  time.Duration // for a line, at most a minute
+}
+
+// Logs returns lines of a job's log, as many as fit into one answer.
+func (c *Client) Logs(ctx context.Context, id string, q LogQuery) (logs api.Logs, err error) {
+	target := path("api", "jobs", id, "logs")
+	if q.Step != "" {
+		target = path("api", "jobs", id, "steps", q.Step, "logs")
+	}
+	query := url.Values{}
+	for key, n := range map[string]int64{"from": q.From, "limit": q.Limit, "tail": q.Tail} {
+		if n > 0 {
+			query.Set(key, strconv.FormatInt(n, 10))
+		}
+	}
+	_, err = c.do(ctx, request{
+		method: http.MethodGet, path: target, query: waitQuery(query, q.Wait), timeout: callTimeout + q.Wait,
+	}, &logs)
+	return logs, err
+}
+
+// Workers lists workers, active ones first; a limit of 0 is the server's default.
+func (c *Client) Workers(ctx context.Context, limit, offset int) (list []api.Worker, err error) {
+	query := url.Values{}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	if offset > 0 {
+		query.Set("offset", strconv.Itoa(offset))
+	}
+	_, err = c.do(ctx, request{method: http.MethodGet, path: "/api/workers", query: query}, &list)
+	return list, err
+}
+
+// Worker describes a worker.
+func (c *Client) Worker(ctx context.Context, id string) (w api.WorkerDetail, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: path("api", "workers", id)}, &w)
+	return w, err
+}
+
+// Ready returns nil once the server can serve requests.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.do(ctx, request{method: http.MethodGet, path: "/readyz"}, &api.Health{})
+	return err
+}
+
+// path joins parts of a path, each escaped.
+func path(parts ...string) string {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString("/" + url.PathEscape(part))
+	}
+	return b.String()
+}
+
+func waitQuery(query url.Values, wait time.Duration) url.Values {
+	if wait > 0 {
+		query.Set("wait_secs", strconv.Itoa(int(min(wait, time.Minute).Seconds())))
+	}
+	return query
+}

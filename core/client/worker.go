@@ -1,0 +1,83 @@
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/stroem/stroem/core/api"
+)
+
+// Register introduces a worker, with the shared worker token. Use WithToken(answer.Token) for what follows.
+func (c *Client) Register(ctx context.Context, r api.Register) (registered api.Registered, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPost, path: "/worker/register", body: r}, &registered)
+	return registered, err
+}
+
+// Heartbeat tells that the worker lives; every other call does so, too.
+func (c *Client) Heartbeat(ctx context.Context) error {
+	_, err := c.do(ctx, request{method: http.MethodPost, path: "/worker/heartbeat", body: api.Heartbeat{}}, &api.Status{})
+	return err
+}
+
+// Claim asks for steps and stops, and waits for them as long as the request says.
+func (c *Client) Claim(ctx context.Context, r api.ClaimRequest) (claimed api.ClaimResponse, err error) {
+	wait := time.Minute
+	if r.WaitSecs != nil {
+		wait = time.Duration(*r.WaitSecs) * time.Second
+	}
+	_, err = c.do(ctx, request{method: http.MethodPost, path: "/worker/jobs/claim", body: r, timeout: callTimeout + wait}, &claimed)
+	return claimed, err
+}
+
+// Start reports that steps are about to be spawned; only accepted ones may be.
+func (c *Client) Start(ctx context.Context, r api.StartRequest) (results api.StepResults, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPost, path: "/worker/steps/start", body: r}, &results)
+	return results, err
+}
+
+// SaveState keeps what runners said of started steps.
+func (c *Client) SaveState(ctx context.Context, r api.StartRequest) (results api.StepResults, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPost, path: "/worker/steps/state", body: r}, &results)
+	return results, err
+}
+
+// Complete reports ended steps.
+func (c *Client) Complete(ctx context.Context, r api.CompleteRequest) (response api.CompleteResponse, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPost, path: "/worker/steps/complete", body: r}, &response)
+	return response, err
+}
+
+// AppendLogs adds lines in storage format to the log of a step; first is the number of the first one within the attempt.
+func (c *Client) AppendLogs(ctx context.Context, job, step, lease string, first int64, ndjson []byte) error {
+	_, err := c.do(ctx, request{
+		method: http.MethodPost, path: path("worker", "jobs", job, "logs"), body: ndjson,
+		query:  url.Values{"step": {step}, "first": {strconv.FormatInt(first, 10)}},
+		header: http.Header{"X-Stroem-Lease": {lease}},
+	}, &api.Status{})
+	return err
+}
+
+// Workspace opens the tarball that a claim's workspace_url names. The caller closes it; ctx bounds all of the reading.
+func (c *Client) Workspace(ctx context.Context, workspaceURL string) (io.ReadCloser, error) {
+	target, err := url.Parse(workspaceURL)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.send(ctx, request{method: http.MethodGet, path: target.EscapedPath(), query: target.Query()})
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	return nil, readError(response, data)
+}

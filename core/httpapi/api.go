@@ -1,0 +1,128 @@
+// Package httpapi serves the HTTP API: for people and their tools under /api, for workers under /worker. One table of
+// routes (routes.go) registers the handlers and describes them in the OpenAPI document.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/workspace"
+)
+
+// Engine creates and stops jobs and talks to workers; see package engine.
+type Engine interface {
+	Execute(ctx context.Context, x engine.Execute) (uuid.UUID, error)
+	Cancel(ctx context.Context, job uuid.UUID) (core.JobStatus, error)
+	WaitJob(ctx context.Context, job uuid.UUID) error
+
+	Register(ctx context.Context, r api.Register) (api.Registered, error)
+	AuthenticateWorker(ctx context.Context, token string) (uuid.UUID, error)
+	Heartbeat(ctx context.Context, worker uuid.UUID) error
+	Claim(ctx context.Context, worker uuid.UUID, r api.ClaimRequest, alive func() bool) (api.ClaimResponse, error)
+	Start(ctx context.Context, worker uuid.UUID, r api.StartRequest) (api.StepResults, error)
+	SaveState(ctx context.Context, worker uuid.UUID, r api.StartRequest) (api.StepResults, error)
+	Complete(ctx context.Context, worker uuid.UUID, r api.CompleteRequest) (api.CompleteResponse, error)
+	CheckLease(ctx context.Context, worker uuid.UUID, ref engine.StepRef, lease string) (engine.Lease, error)
+}
+
+// Store reads jobs and workers. What does not exist is an error with core.CodeNotFound.
+type Store interface {
+	ListJobs(ctx context.Context, f core.JobFilter) (jobs []core.Job, total int, err error)
+	GetJob(ctx context.Context, id uuid.UUID) (core.Job, []core.Step, error)
+	JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, error)
+	ListWorkers(ctx context.Context, limit, offset int) (workers []core.Worker, total int, err error)
+	GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error)
+	Ping(ctx context.Context) error
+}
+
+// Logs keeps the logs of jobs; see package joblog.
+type Logs interface {
+	Append(ctx context.Context, job uuid.UUID, step string, attempt int, first int64, ndjson []byte) error
+	Read(ctx context.Context, job uuid.UUID, q joblog.Query) (joblog.Page, error)
+	Wait(ctx context.Context, job uuid.UUID, after int64) error
+}
+
+// Workspaces knows the loaded workspaces; see package workspace.
+type Workspaces interface {
+	List() []workspace.Status
+	Workspace(name string) (*core.Workspace, string, error)
+	Tarball(ctx context.Context, name, revision string) (path string, err error)
+	Ready() bool
+}
+
+// Config is what the API is made of.
+type Config struct {
+	Engine      Engine
+	Store       Store
+	Logs        Logs
+	Workspaces  Workspaces
+	WorkerToken string
+	Logger      *slog.Logger
+}
+
+// API is the HTTP server. Serve may be called once.
+type API struct {
+	Config
+	app   *fiber.App
+	polls context.Context // ends when the server stops: requests that wait for something are then answered
+	stop  context.CancelFunc
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+
+	// bodyLimit is the greatest of all routes' limits; each checks its own before it parses.
+	bodyLimit = 8*mib + 64*kib
+	// readTimeout bounds how long a client may take to send a request.
+	readTimeout = 60 * time.Second
+	// idleTimeout closes connections that are not used.
+	idleTimeout = 3 * time.Minute
+)
+
+// New makes the API. All handlers may run concurrently.
+func New(config Config) *API {
+	a := &API{Config: config}
+	a.polls, a.stop = context.WithCancel(context.Background())
+	a.app = fiber.New(fiber.Config{
+		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,
+		CaseSensitive: true, StrictRouting: true, // names differ by case; one address for one thing
+		UnescapePath: false,                      // or an encoded slash would change the route
+		Immutable:    true,                       // fasthttp reuses its buffers; values outlive their request here
+		BodyLimit:    bodyLimit, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		ReadBufferSize: 16 * kib,
+	})
+	a.app.Use(a.identify, recoverPanics, secureHeaders)
+	for _, r := range a.routes() {
+		a.app.Add(r.method, r.path, a.handler(r))
+		if r.method == fiber.MethodGet {
+			a.app.Add(fiber.MethodHead, r.path, a.handler(r))
+		}
+	}
+	a.app.Use(func(*fiber.Ctx) error { return errNoRoute })
+	return a
+}
+
+// Serve answers requests on the listener until Shutdown.
+func (a *API) Serve(l net.Listener) error {
+	if err := a.app.Listener(l); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown answers the requests that wait, lets those under way finish until ctx ends, and closes the connections.
+func (a *API) Shutdown(ctx context.Context) error {
+	a.stop()
+	return a.app.ShutdownWithContext(ctx)
+}

@@ -1,0 +1,78 @@
+package httpapi
+
+import (
+	"context"
+	"math"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/joblog"
+)
+
+// maxLogBytes bounds one answer; next tells where to go on.
+const maxLogBytes = 4 * mib
+
+func (a *API) getLogs(c *fiber.Ctx) error {
+	id, err := uuidParam(c, "job")
+	if err != nil {
+		return err
+	}
+	step, err := param(c, "step")
+	if err != nil {
+		return err
+	}
+	q := &query{c: c}
+	streams := choices(q, "stream", "stdout", "stderr")
+	lines := joblog.Query{
+		Step: step, Q: q.text("q"), Bytes: maxLogBytes,
+		From: q.number("from", 1, 1, math.MaxInt64), Limit: q.number("limit", 0, 1, math.MaxInt64),
+		Tail: q.number("tail", 0, 1, math.MaxInt32),
+	}
+	if len(streams) == 1 {
+		lines.Stream = streams[0]
+	}
+	wait := q.seconds("wait_secs")
+	if q.err != nil {
+		return q.err
+	}
+	if _, err := a.Store.JobStatus(requestContext(c), id); err != nil {
+		return err
+	}
+	if wait > 0 && lines.Tail == 0 {
+		ctx, cancel := context.WithTimeout(a.polls, wait)
+		defer cancel()
+		if err := a.waitForLine(ctx, c, lines.From-1); err != nil {
+			return err
+		}
+	}
+	page, err := a.Logs.Read(requestContext(c), id, lines)
+	if err != nil {
+		return err
+	}
+	return c.JSON(api.Logs{Logs: string(page.Logs), From: page.From, Next: page.Next, Total: page.Total})
+}
+
+// waitForLine returns when the log has a line behind the given one, when the job has ended, or when ctx ends.
+func (a *API) waitForLine(ctx context.Context, c *fiber.Ctx, after int64) error {
+	id, err := uuidParam(c, "job")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = a.Engine.WaitJob(ctx, id) // however it returns, there is nothing more to wait for
+		cancel()
+	}()
+	err = a.Logs.Wait(ctx, id, after)
+	stopped := ctx.Err() != nil
+	cancel()
+	<-ended
+	if stopped {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/stroem/stroem/core/api"
+)
+
+// route is one line of the API: what registers it, and what the OpenAPI document says of it.
+type route struct {
+	method, path string
+	id           string // operationId
+	summary      string
+	access       access
+	query        []parameter
+	body         any // nil: none
+	limit        int // of the body in bytes
+	response     any // nil: not JSON
+	handle       func(*fiber.Ctx) error
+}
+
+// access is who may call a route.
+type access string
+
+const (
+	public      access = "public"       // anybody
+	user        access = "user"         // people and their tools
+	sharedToken access = "worker token" // whoever holds the shared worker token
+	worker      access = "worker"       // a registered worker
+)
+
+type parameter struct{ name, description string }
+
+const smallBody = 256 * kib
+
+var (
+	pageQuery = []parameter{{"limit", "how many, 1 to 500; default 50"}, {"offset", "how many to pass over, up to 10,000"}}
+	logQuery  = []parameter{
+		{"from", "number of the first line, from 1"},
+		{"limit", "how many lines"},
+		{"tail", "only the last lines"},
+		{"stream", "stdout or stderr"},
+		{"q", "text that a line contains"},
+		{"wait_secs", "wait up to so many seconds (60) for a line"},
+	}
+	jobQuery = append([]parameter{
+		{"workspace", "only jobs of this workspace"},
+		{"task_name", "only jobs of this task; needs workspace"},
+		{"status", "only these states, comma-separated"},
+		{"source_type", "only jobs started by these, comma-separated"},
+		{"since", "created at or after this time (RFC 3339)"},
+		{"until", "created before this time (RFC 3339)"},
+		{"parent_job_id", "only child jobs of this job"},
+		{"before", "go on behind this job: created_at,job_id"},
+	}, pageQuery...)
+)
+
+func (a *API) routes() []route {
+	return []route{
+		{"GET", "/api/config", "getConfig", "How to sign in", public, nil, nil, 0, api.Config{}, a.getConfig},
+		{"GET", "/api/openapi.json", "getOpenAPI", "This document", public, nil, nil, 0, nil, a.getOpenAPI},
+		{"GET", "/livez", "livez", "Whether the process lives", public, nil, nil, 0, api.Health{}, a.livez},
+		{"GET", "/readyz", "readyz", "Whether requests can be served", public, nil, nil, 0, api.Health{}, a.readyz},
+		{"GET", "/healthz", "healthz", "The same as /readyz", public, nil, nil, 0, api.Health{}, a.readyz},
+
+		{"GET", "/api/workspaces", "listWorkspaces", "All workspaces", user, nil, nil, 0, []api.Workspace{}, a.listWorkspaces},
+		{"GET", "/api/workspaces/:ws/tasks", "listTasks", "The tasks of a workspace", user, nil, nil, 0, []api.TaskItem{}, a.listTasks},
+		{"GET", "/api/workspaces/:ws/tasks/:name", "getTask", "A task with its inputs, flow and triggers", user, nil, nil, 0, api.Task{}, a.getTask},
+		{"POST", "/api/workspaces/:ws/tasks/:name/execute", "executeTask", "Run a task; an Idempotency-Key makes repeating it safe", user, nil, api.ExecuteRequest{}, mib, api.ExecuteResponse{}, a.executeTask},
+		{"GET", "/api/workspaces/:ws/triggers", "listTriggers", "The triggers of a workspace", user, nil, nil, 0, []api.Trigger{}, a.listTriggers},
+
+		{"GET", "/api/jobs", "listJobs", "Jobs, newest first", user, jobQuery, nil, 0, []api.Job{}, a.listJobs},
+		{"GET", "/api/jobs/:id", "getJob", "A job with its steps", user, []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
+		{"POST", "/api/jobs/:id/cancel", "cancelJob", "Cancel a job", user, nil, nil, 0, api.CancelResponse{}, a.cancelJob},
+		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/workers", "listWorkers", "Workers, active ones first", user, pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
+		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", user, nil, nil, 0, api.WorkerDetail{}, a.getWorker},
+
+		{"POST", "/worker/register", "registerWorker", "Introduce a worker", sharedToken, nil, api.Register{}, mib, api.Registered{}, a.registerWorker},
+		{"POST", "/worker/heartbeat", "heartbeat", "Say that the worker lives", worker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.heartbeat},
+		{"POST", "/worker/jobs/claim", "claimSteps", "Take ready steps, and hear which to stop; waits for them", worker, nil, api.ClaimRequest{}, smallBody, api.ClaimResponse{}, a.claimSteps},
+		{"POST", "/worker/steps/start", "startSteps", "Report that steps are about to be spawned", worker, nil, api.StartRequest{}, mib, api.StepResults{}, a.startSteps},
+		{"POST", "/worker/steps/state", "saveStepState", "Keep what runners said of started steps", worker, nil, api.StartRequest{}, 4 * mib, api.StepResults{}, a.saveStepState},
+		{"POST", "/worker/steps/complete", "completeSteps", "Report ended steps, with their last lines; may ask for the next ones", worker, nil, api.CompleteRequest{}, bodyLimit, api.CompleteResponse{}, a.completeSteps},
+		{"POST", "/worker/jobs/:id/steps/:step/start", "startStep", "Report the start of one step", worker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.startStep},
+		{"POST", "/worker/jobs/:id/steps/:step/complete", "completeStep", "Report the end of one step", worker, nil, api.Completion{}, 4 * mib, api.Status{}, a.completeStep},
+		{"POST", "/worker/jobs/:id/logs", "appendLogs", "Add lines to a step's log, as JSON, or as NDJSON in storage format with ?step= and ?first=", worker, []parameter{{"step", "the step, with NDJSON"}, {"first", "number of the first line within the attempt, with NDJSON"}}, api.LogPush{}, 8 * mib, api.Status{}, a.appendLogs},
+		{"GET", "/worker/workspace/:ws", "getWorkspace", "The files of a workspace revision (name.tar.gz) as a gzipped tar", worker, []parameter{{"revision", "default: the current one"}}, nil, 0, nil, a.getWorkspace},
+	}
+}

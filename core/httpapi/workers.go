@@ -1,0 +1,52 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
+)
+
+func (a *API) listWorkers(c *fiber.Ctx) error {
+	q := &query{c: c}
+	limit, offset := q.number("limit", defaultLimit, 1, maxLimit), q.number("offset", 0, 0, maxOffset)
+	if q.err != nil {
+		return q.err
+	}
+	workers, total, err := a.Store.ListWorkers(requestContext(c), int(limit), int(offset))
+	if err != nil {
+		return err
+	}
+	list := make([]api.Worker, len(workers))
+	for i := range workers {
+		list[i] = presentWorker(&workers[i])
+	}
+	setTotal(c, total)
+	return c.JSON(list)
+}
+
+func (a *API) getWorker(c *fiber.Ctx) error {
+	id, err := uuidParam(c, "worker")
+	if err != nil {
+		return err
+	}
+	w, err := a.Store.GetWorker(requestContext(c), id)
+	if err != nil {
+		return err
+	}
+	jobs, _, err := a.Store.ListJobs(requestContext(c), core.JobFilter{WorkerID: id, Limit: defaultLimit})
+	if err != nil {
+		return err
+	}
+	detail := api.WorkerDetail{Worker: presentWorker(&w), Plugins: []api.Plugin{}, Jobs: make([]api.Job, len(jobs))}
+	if err := json.Unmarshal(w.Plugins, &detail.Plugins); err != nil {
+		return fmt.Errorf("decode a worker's plugins: %w", err)
+	}
+	for i := range jobs {
+		detail.Jobs[i] = presentJob(&jobs[i])
+	}
+	return c.JSON(detail)
+}

@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/cron"
+	"github.com/stroem/stroem/core/engine"
+)
+
+// nextRuns is how many fires of a trigger are shown.
+const nextRuns = 5
+
+func (a *API) listTasks(c *fiber.Ctx) error {
+	name, ws, err := a.workspace(c)
+	if err != nil {
+		return err
+	}
+	list := make([]api.TaskItem, 0, len(ws.Tasks))
+	triggered := map[string]bool{}
+	for _, trigger := range ws.Triggers {
+		triggered[trigger.Task] = triggered[trigger.Task] || trigger.Enabled
+	}
+	for _, task := range slices.Sorted(maps.Keys(ws.Tasks)) {
+		t := ws.Tasks[task]
+		list = append(list, api.TaskItem{Name: task, Mode: mode(t), Workspace: name, Folder: t.Folder, HasTriggers: triggered[task]})
+	}
+	return c.JSON(list)
+}
+
+func (a *API) getTask(c *fiber.Ctx) error {
+	_, ws, err := a.workspace(c)
+	if err != nil {
+		return err
+	}
+	name, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	t := ws.Tasks[name]
+	if t == nil {
+		return core.Errorf(core.CodeNotFound, "", "Task not found")
+	}
+	task := api.Task{
+		Name: name, Mode: mode(t), Folder: t.Folder, TimeoutSecs: time.Duration(t.Timeout).Seconds(),
+		Input: make(map[string]api.InputField, len(t.Input)), Flow: make(map[string]api.FlowStep, len(t.Flow)),
+	}
+	for field, f := range t.Input {
+		task.Input[field] = api.InputField{
+			Type: f.Type, Required: f.Required, Default: f.Default, Description: f.Description, Enum: f.Enum, Secret: f.Secret,
+		}
+	}
+	for step, s := range t.Flow {
+		flow := api.FlowStep{
+			Action: s.Action, DependsOn: s.DependsOn, Input: s.Input, ContinueOnFailure: s.ContinueOnFailure,
+			TimeoutSecs: time.Duration(s.Timeout).Seconds(),
+		}
+		if flow.DependsOn == nil {
+			flow.DependsOn = []string{}
+		}
+		if flow.Input == nil {
+			flow.Input = map[string]any{}
+		}
+		task.Flow[step] = flow
+	}
+	task.Triggers = triggers(ws, name)
+	return c.JSON(task)
+}
+
+func (a *API) executeTask(c *fiber.Ctx) error {
+	name, _, err := a.workspace(c)
+	if err != nil {
+		return err
+	}
+	task, err := param(c, "name")
+	if err != nil {
+		return err
+	}
+	var request api.ExecuteRequest
+	if err := decode(c, &request, true); err != nil {
+		return err
+	}
+	id, err := a.Engine.Execute(requestContext(c), engine.Execute{
+		Workspace: name, Task: task, Input: request.Input, Source: core.SourceAPI, IdempotencyKey: c.Get("Idempotency-Key"),
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(api.ExecuteResponse{JobID: id.String()})
+}
+
+func (a *API) listTriggers(c *fiber.Ctx) error {
+	_, ws, err := a.workspace(c)
+	if err != nil {
+		return err
+	}
+	return c.JSON(triggers(ws, ""))
+}
+
+func (a *API) workspace(c *fiber.Ctx) (string, *core.Workspace, error) {
+	name, err := param(c, "ws")
+	if err != nil {
+		return "", nil, err
+	}
+	ws, _, err := a.Workspaces.Workspace(name)
+	return name, ws, err
+}
+
+func mode(t *core.Task) string {
+	if t.Mode == "" {
+		return "distributed"
+	}
+	return t.Mode
+}
+
+// triggers lists a workspace's triggers, or those of one task.
+func triggers(ws *core.Workspace, task string) []api.Trigger {
+	list := []api.Trigger{}
+	for _, name := range slices.Sorted(maps.Keys(ws.Triggers)) {
+		t := ws.Triggers[name]
+		if task != "" && t.Task != task {
+			continue
+		}
+		trigger := api.Trigger{
+			Name: name, Type: t.Type, Cron: t.Cron, Timezone: t.Timezone, Task: t.Task, Enabled: t.Enabled, Input: t.Input,
+			NextRuns: upcoming(t),
+		}
+		if trigger.Input == nil {
+			trigger.Input = map[string]any{}
+		}
+		list = append(list, trigger)
+	}
+	return list
+}
+
+func upcoming(t *core.Trigger) []time.Time {
+	runs := []time.Time{}
+	if t.Type != "scheduler" {
+		return runs
+	}
+	schedule, err := cron.Parse(t.Cron, t.Timezone)
+	if err != nil { // told where the workspace is loaded
+		return runs
+	}
+	at := time.Now()
+	for range nextRuns {
+		if at = schedule.Next(at); at.IsZero() {
+			break
+		}
+		runs = append(runs, at.UTC())
+	}
+	return runs
+}
