@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -31,6 +32,15 @@ func (l Log) SlogLevel() slog.Level {
 		return slog.LevelInfo
 	}
 	return level
+}
+
+// Logger returns a logger that writes to w in the configured form.
+func (l Log) Logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: l.SlogLevel()}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
 }
 
 func (l *Log) validate(p *problems) {
