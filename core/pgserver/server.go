@@ -24,6 +24,7 @@ import (
 // Options say where the data is kept and how the server is tuned.
 type Options struct {
 	Dir      string            // holds the data and is created; an earlier server's data is used again
+	Port     int               // 0: a free one
 	Settings map[string]string // of postgresql.conf
 	Output   io.Writer         // the server's own log; nil discards it
 }
@@ -31,6 +32,7 @@ type Options struct {
 // Server is a running PostgreSQL server that listens on loopback alone.
 type Server struct {
 	url  string
+	port int
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
 }
@@ -57,11 +59,13 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
-	if err != nil {
-		return nil, err
+	port := opts.Port
+	if port == 0 {
+		if port, err = freePort(ctx); err != nil {
+			return nil, err
+		}
 	}
-	s := &Server{done: make(chan struct{})}
+	s := &Server{port: port, done: make(chan struct{})}
 	s.url = (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(database, password),
 		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/" + database, RawQuery: "sslmode=disable",
@@ -90,6 +94,9 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 
 // URL is the connection string of the server's database.
 func (s *Server) URL() string { return s.url }
+
+// Port is where the server listens.
+func (s *Server) Port() int { return s.port }
 
 // Kill ends the server as a crash would, for tests of recovery.
 func (s *Server) Kill() {

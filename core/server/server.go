@@ -1,0 +1,164 @@
+// Package server wires the server from its configuration: database, source plugins, workspaces, logs, engine and API.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core/config"
+	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/httpapi"
+	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/pluginhost"
+	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/workspace"
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// shutdownLimit bounds how long requests under way may take to end.
+const shutdownLimit = 10 * time.Second
+
+// Server is a server that has been configured; Run may be called once.
+type Server struct {
+	config  config.Server
+	logger  *slog.Logger
+	bound   chan struct{} // closed when address is known
+	address net.Addr
+}
+
+// New returns a server; nothing is started.
+func New(c config.Server, logger *slog.Logger) *Server {
+	return &Server{config: c, logger: logger, bound: make(chan struct{})}
+}
+
+// Addr waits until the server listens, and returns where.
+func (s *Server) Addr(ctx context.Context) (net.Addr, error) {
+	select {
+	case <-s.bound:
+		return s.address, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Run starts everything, serves until ctx ends, and stops everything in the opposite order. It returns nil after an
+// orderly end.
+func (s *Server) Run(ctx context.Context) (err error) {
+	if s.config.Auth != nil {
+		return errors.New("auth is configured, but this version has no users yet: remove the section, and keep the server on loopback")
+	}
+	url := s.config.DB.URL.Reveal()
+	if err := postgres.Migrate(ctx, url); err != nil {
+		return err
+	}
+	store, err := postgres.Open(ctx, url, s.logger)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	host, err := pluginhost.New(s.hostConfig())
+	if err != nil {
+		return fmt.Errorf("set up the plugins: %w", err)
+	}
+	if err := host.Start(ctx); err != nil {
+		return fmt.Errorf("start the plugins: %w", err)
+	}
+	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
+	return s.serve(ctx, store, host)
+}
+
+func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginhost.Host) (err error) {
+	workspaces, err := workspace.New(s.workspaceConfig(host))
+	if err != nil {
+		return err
+	}
+	logs, err := joblog.Open(s.config.LogStorage.LocalDir, func(uuid.UUID) *joblog.Masker { return nil })
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, logs.Close()) }()
+	eng := engine.New(store, workspaces, s.logger, engine.Config{
+		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
+	})
+	api := httpapi.New(httpapi.Config{
+		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces,
+		WorkerToken: s.config.WorkerToken.Reveal(), Logger: s.logger,
+	})
+	listener, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	// The parts outlive ctx: requests under way need them.
+	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { eng.Run(parts) })
+	running.Go(func() { workspaces.Run(parts) })
+	defer func() {
+		stopParts()
+		running.Wait()
+	}()
+	served := make(chan error, 1)
+	go func() { served <- api.Serve(listener) }()
+	s.address = listener.Addr()
+	close(s.bound)
+	s.logger.InfoContext(ctx, "listening", "address", s.address.String())
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	s.logger.Info("stopping")
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
+	defer cancel()
+	if err := api.Shutdown(limit); err != nil {
+		s.logger.Warn("requests were cut off", "error", err)
+	}
+	return <-served
+}
+
+func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", s.config.Listen, err)
+	}
+	if s.config.TLS == nil {
+		return listener, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(s.config.TLS.Cert, s.config.TLS.Key)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("load the TLS certificate: %w", err), listener.Close())
+	}
+	return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}), nil
+}
+
+// hostConfig has the server run the source plugins that its workspaces need, and no others.
+func (s *Server) hostConfig() pluginhost.Config {
+	only := []string{}
+	for _, w := range s.config.Workspaces {
+		if plugin := "source-" + w.Type; !slices.Contains(only, plugin) {
+			only = append(only, plugin)
+		}
+	}
+	plugins := map[string]pluginhost.PluginConfig{}
+	for name, p := range s.config.Plugins.Entries {
+		env := make(map[string]string, len(p.Env))
+		for key, value := range p.Env {
+			env[key] = value.Reveal()
+		}
+		plugins[name] = pluginhost.PluginConfig{Path: p.Path, SHA256: p.SHA256, Args: p.Args, Env: env, Config: p.Config, Disabled: p.Disabled}
+	}
+	return pluginhost.Config{
+		Dir: pluginhost.Dir(s.config.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindSource}, Only: only, Plugins: plugins,
+		RequirePinned: s.config.Plugins.RequirePinned, DataDir: filepath.Join(s.config.DataDir, "plugins"), Logger: s.logger,
+	}
+}

@@ -1,0 +1,140 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/client"
+)
+
+// expectation is one run of a task and how it has to end.
+type expectation struct {
+	Task     string                  `json:"task"`
+	Input    map[string]any          `json:"input"`
+	Status   string                  `json:"status"`
+	Error    string                  `json:"error"`
+	Steps    map[string]stepExpected `json:"steps"`
+	Output   json.RawMessage         `json:"output"` // absent: not looked at
+	Log      []string                `json:"log"`    // texts that the log holds
+	LogLines int64                   `json:"log_lines"`
+}
+
+type stepExpected struct {
+	Status string `json:"status"`
+	Error  string `json:"error"`  // part of the error
+	Output any    `json:"output"` // absent: not looked at
+}
+
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("scenarios/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	workspaces := map[string]string{}
+	for _, file := range files {
+		dir := t.TempDir()
+		require.NoError(t, os.CopyFS(dir, os.DirFS("scenarios/files")))
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, os.Mkdir(filepath.Join(dir, ".workflows"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".workflows", filepath.Base(file)), content, 0o600))
+		workspaces[scenarioName(file)] = dir
+	}
+	s := newSystem(t, workspaces, nil)
+	s.startWorker("one", settings{"max_concurrent": 4})
+	s.startWorker("two", settings{"max_concurrent": 4})
+	for _, file := range files {
+		t.Run(scenarioName(file), func(t *testing.T) {
+			t.Parallel()
+			var expectations []expectation
+			data, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".json")
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal(data, &expectations))
+			for _, want := range expectations {
+				t.Run(want.Task, func(t *testing.T) {
+					t.Parallel()
+					of(s, t).check(scenarioName(file), want)
+				})
+			}
+		})
+	}
+}
+
+func scenarioName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".yaml") }
+
+// of is the system as seen by a subtest.
+func of(s *system, t *testing.T) *system {
+	t.Helper()
+	other := *s
+	other.t = t
+	return &other
+}
+
+func (s *system) check(workspace string, want expectation) {
+	t := s.t
+	t.Helper()
+	job := s.wait(s.execute(workspace, want.Task, want.Input))
+	got, expected := map[string]string{}, map[string]string{}
+	for _, step := range job.Steps {
+		got[step.StepName] = step.Status
+	}
+	for name, step := range want.Steps {
+		expected[name] = step.Status
+	}
+	require.Empty(t, cmp.Diff(expected, got), "states of the steps; job %s", job.JobID)
+	require.Equal(t, want.Status, job.Status)
+	if want.Error != "" {
+		require.NotNil(t, job.ErrorMessage)
+		require.Contains(t, *job.ErrorMessage, want.Error)
+	}
+	for _, step := range job.Steps {
+		expected := want.Steps[step.StepName]
+		if expected.Error != "" {
+			require.NotNil(t, step.ErrorMessage, step.StepName)
+			require.Contains(t, *step.ErrorMessage, expected.Error)
+		}
+		if expected.Output != nil {
+			require.Equal(t, expected.Output, step.Output, step.StepName)
+		}
+	}
+	if want.Output != nil {
+		var output any
+		require.NoError(t, json.Unmarshal(want.Output, &output))
+		require.Empty(t, cmp.Diff(output, job.Output), "output of the job")
+	}
+	s.checkLog(job.JobID, want)
+}
+
+func (s *system) checkLog(job string, want expectation) {
+	t := s.t
+	t.Helper()
+	if len(want.Log) == 0 && want.LogLines == 0 {
+		return
+	}
+	first, err := s.Logs(t.Context(), job, client.LogQuery{})
+	require.NoError(t, err)
+	if want.LogLines > 0 {
+		require.Equal(t, want.LogLines, first.Total)
+	}
+	for _, text := range want.Log {
+		encoded, err := json.Marshal(text)
+		require.NoError(t, err)
+		require.Contains(t, first.Logs, `"line":`+string(encoded))
+	}
+	// Every line is there once, in order, whatever the pages.
+	var lines int64
+	for next := int64(1); next <= first.Total; {
+		page, err := s.Logs(t.Context(), job, client.LogQuery{From: next})
+		require.NoError(t, err)
+		require.Equal(t, next, page.From)
+		lines += int64(strings.Count(page.Logs, "\n"))
+		next = page.Next
+	}
+	require.Equal(t, first.Total, lines)
+}
