@@ -1,0 +1,56 @@
+package worker
+
+import "sync"
+
+// slots count the steps that a worker may have: those that run, those whose result is not reported, and those that a
+// claim under way may bring.
+type slots struct {
+	mu    sync.Mutex
+	total int
+	taken int
+	empty chan struct{} // closed when nothing is taken; nil if nobody waits
+}
+
+func newSlots(total int) *slots { return &slots{total: total} }
+
+// take reserves all free slots, at most limit, and returns how many these are.
+func (s *slots) take(limit int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(s.total-s.taken, limit)
+	s.taken += n
+	return n
+}
+
+// give returns slots, and tells how many are free then.
+func (s *slots) give(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken -= n
+	if s.taken == 0 && s.empty != nil {
+		close(s.empty)
+		s.empty = nil
+	}
+	return s.total - s.taken
+}
+
+func (s *slots) used() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
+}
+
+// allFree returns a channel that is closed once no slot is taken.
+func (s *slots) allFree() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+	}
+	empty := s.empty
+	if s.taken == 0 {
+		close(s.empty)
+		s.empty = nil
+	}
+	return empty
+}

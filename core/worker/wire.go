@@ -1,0 +1,127 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/client"
+	"github.com/stroem/stroem/core/config"
+	"github.com/stroem/stroem/core/pluginhost"
+	"github.com/stroem/stroem/core/version"
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// Serve runs a worker as configured: it starts the runner plugins, works until ctx ends, drains, and stops the plugins.
+// Ending abort stops the running steps at once.
+func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (err error) {
+	server, err := client.New(client.Options{Server: c.ServerURL, Token: c.WorkerToken.Reveal(), CAFile: c.TLS.CA})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	host, err := pluginhost.New(hostConfig(c, logger))
+	if err != nil {
+		return fmt.Errorf("set up the plugins: %w", err)
+	}
+	if err := host.Start(ctx); err != nil {
+		return fmt.Errorf("start the plugins: %w", err)
+	}
+	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(abort))) }()
+	if err := checkTags(c, host); err != nil {
+		return err
+	}
+	w := New(Options{
+		Name: c.WorkerName, Version: version.Version, Client: server, Runners: host,
+		Plugins: func() []api.Plugin { return describePlugins(host) }, Labels: c.Labels(), Slots: c.MaxConcurrent,
+		CacheDir: c.WorkspaceCacheDir, CacheBytes: int64(c.WorkspaceCacheMaxBytes),
+		ScratchDir:   filepath.Join(c.DataDir, "scratch", fileName(c.WorkerName)),
+		MaxStepBytes: defaultMaxStepBytes, StopGrace: c.StopGrace, Drain: c.Drain, Logger: logger,
+	})
+	return w.Run(ctx, abort)
+}
+
+// defaultMaxStepBytes is how much of one step's output is kept.
+const defaultMaxStepBytes = 1 << 30
+
+// fileName makes a directory's name of a worker's.
+func fileName(worker string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '_'
+	}, worker)
+}
+
+func hostConfig(c config.Worker, logger *slog.Logger) pluginhost.Config {
+	plugins := map[string]pluginhost.PluginConfig{}
+	for name, p := range c.Plugins.Entries {
+		plugins[name] = pluginConfig(p)
+	}
+	return pluginhost.Config{
+		Dir: PluginDir(c.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindRunner}, Plugins: plugins,
+		RequirePinned: c.Plugins.RequirePinned, DataDir: filepath.Join(c.DataDir, "plugins"), Logger: logger,
+	}
+}
+
+func pluginConfig(p config.Plugin) pluginhost.PluginConfig {
+	env := make(map[string]string, len(p.Env))
+	for key, value := range p.Env {
+		env[key] = value.Reveal()
+	}
+	return pluginhost.PluginConfig{Path: p.Path, SHA256: p.SHA256, Args: p.Args, Env: env, Config: p.Config, Disabled: p.Disabled}
+}
+
+// PluginDir is where plugins are when the configuration does not say: beside the executable, else the system's.
+func PluginDir(configured string) string {
+	if configured != "" {
+		return configured
+	}
+	if exe, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(exe), "plugins")
+		if info, err := os.Stat(beside); err == nil && info.IsDir() {
+			return beside
+		}
+	}
+	return "/usr/lib/stroem/plugins"
+}
+
+// checkTags refuses a worker that is configured for a runner whose plugin it does not have: it would claim nothing of
+// what it is meant for.
+func checkTags(c config.Worker, host *pluginhost.Host) error {
+	offered := map[string]bool{}
+	for _, t := range host.ActionTypes() {
+		offered[t.Tag] = true
+	}
+	for _, label := range c.Labels() {
+		for tag, plugin := range map[string]string{"shell": "runner-shell", "docker": "runner-docker", "kubernetes": "runner-kube"} {
+			if label == tag && !offered[tag] {
+				return fmt.Errorf("the worker is configured with the tag %s, but the plugin %s is not loaded: install it in the plugin directory, or remove the tag", tag, plugin)
+			}
+		}
+	}
+	if len(offered) == 0 {
+		return fmt.Errorf("no runner plugin is loaded from %s: a worker without runners can do nothing", PluginDir(c.Plugins.Dir))
+	}
+	return nil
+}
+
+func describePlugins(host *pluginhost.Host) []api.Plugin {
+	var plugins []api.Plugin
+	for _, p := range host.Plugins() {
+		described := api.Plugin{Name: p.Name, Version: p.Version, State: string(p.State)}
+		for _, t := range p.ActionTypes {
+			described.ActionTypes = append(described.ActionTypes, api.ActionType{
+				Name: t.Name, Runner: t.Runner, Tag: t.Tag, Workspace: string(t.Workspace), Attachable: t.Attachable, SpecSchema: t.SpecSchema,
+			})
+		}
+		plugins = append(plugins, described)
+	}
+	return plugins
+}
