@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/workflow"
+)
+
+// report is what validate found out about one workspace or file.
+type report struct {
+	Path     string    `json:"path"`
+	Valid    bool      `json:"valid"`
+	Problems []problem `json:"problems"`
+}
+
+type problem struct {
+	api.Diagnostic
+	Severity workflow.Severity `json:"severity"`
+}
+
+func (a *app) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate PATH...",
+		Short: "Check workflow files",
+		Long: `validate checks the workflow files of a workspace (a directory, read as the server reads it) or a single file, and tells
+every problem with its file, line and column.`,
+		Example: "  stroem validate .\n  stroem validate .workflows/deploy.yaml",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			reports := make([]report, len(args))
+			valid := true
+			for i, path := range args {
+				var err error
+				if reports[i], err = validate(cmd.Context(), path); err != nil {
+					return err
+				}
+				valid = valid && reports[i].Valid
+			}
+			if err := a.printReports(reports); err != nil {
+				return err
+			}
+			if !valid {
+				return &exitError{code: exitFailed}
+			}
+			return nil
+		},
+	}
+}
+
+func validate(ctx context.Context, path string) (report, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return report{}, fmt.Errorf("nothing can be read at %s: %w", path, err)
+	}
+	r := report{Path: path, Problems: []problem{}}
+	options := workflow.Options{Decrypt: decrypt(ctx), Now: time.Now()}
+	var problems workflow.Diagnostics
+	if info.IsDir() {
+		_, problems = workflow.Load(os.DirFS(path), options)
+	} else {
+		content, err := os.ReadFile(path) //nolint:gosec // named by the user
+		if err != nil {
+			return r, fmt.Errorf("read %s: %w", path, err)
+		}
+		_, problems = workflow.Parse(filepath.Base(path), content, options)
+	}
+	for _, d := range problems {
+		r.Problems = append(r.Problems, problem{api.Diagnostic{File: d.File, Line: d.Line, Column: d.Column, Message: d.Message}, d.Severity})
+	}
+	r.Valid = problems.Err() == nil
+	return r, nil
+}
+
+// decrypt opens *.sops.yaml files with the sops program.
+func decrypt(ctx context.Context) func(name string, data []byte) ([]byte, error) {
+	return func(_ string, data []byte) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, "sops", "--input-type", "yaml", "--output-type", "yaml", "-d", "/dev/stdin")
+		cmd.Stdin = bytes.NewReader(data)
+		out, err := cmd.Output()
+		if errors.Is(err, exec.ErrNotFound) {
+			return nil, errors.New("sops is needed to decrypt it, and is not installed")
+		}
+		return out, err
+	}
+}
+
+func (a *app) printReports(reports []report) error {
+	if a.out.structured() {
+		return a.out.document(reports)
+	}
+	for _, r := range reports {
+		mark := a.out.paint("32", "[OK]")
+		if !r.Valid {
+			mark = a.out.paint("31", "[FAIL]")
+		}
+		lines := []string{mark + " " + r.Path}
+		for _, d := range r.Problems {
+			kind := a.out.paint("31", "error")
+			if d.Severity != workflow.SeverityError {
+				kind = a.out.paint("33", "WARN")
+			}
+			place := d.File
+			if d.Line > 0 {
+				place = fmt.Sprintf("%s:%d:%d", d.File, d.Line, d.Column)
+			}
+			lines = append(lines, fmt.Sprintf("  %s: %s: %s", place, kind, printable(d.Message)))
+		}
+		if err := a.out.line(strings.Join(lines, "\n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
