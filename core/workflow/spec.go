@@ -1,0 +1,150 @@
+package workflow
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/stroem/stroem/core"
+)
+
+//go:embed schema/*.json
+var schemas embed.FS
+
+// ActionType is a kind of action that a plugin offers besides the built-in ones.
+type ActionType struct {
+	Name       string          // vendor.name
+	SpecSchema json.RawMessage // JSON Schema of the keys that belong to the type; empty: any keys
+}
+
+// spec says which keys an action has besides the common ones. The zero spec is of a type with any keys.
+type spec struct {
+	schema *jsonschema.Schema
+	whole  *jsonschema.Resolved
+	keys   map[string]*jsonschema.Resolved
+}
+
+// specKey is the type of an action and, for shell, its runner.
+type specKey struct{ actionType, runner string }
+
+// String names such an action for messages.
+
+func (k specKey) String() string {
+	switch {
+	case strings.Contains(k.actionType, "."):
+		return "an action of type " + k.actionType
+	case k.runner == "" || k.runner == core.RunnerLocal:
+		return "a " + k.actionType + " action"
+	}
+	return "a " + k.actionType + " action with runner " + k.runner
+}
+
+type specs map[specKey]*spec
+
+func keyOf(a *core.Action) specKey {
+	if a.Type != core.TypeShell {
+		return specKey{a.Type, ""}
+	}
+	return specKey{a.Type, a.RunnerName()}
+}
+
+var builtinKeys = []specKey{
+	{core.TypeShell, core.RunnerLocal},
+	{core.TypeShell, core.RunnerDocker},
+	{core.TypeShell, core.RunnerPod},
+	{core.TypeDocker, ""},
+	{core.TypePod, ""},
+	{core.TypeTask, ""},
+}
+
+// builtinSpecs reads the schemas that ship with this package. It panics if one of them is broken.
+var builtinSpecs = sync.OnceValue(func() specs {
+	all := specs{}
+	for _, key := range builtinKeys {
+		name := strings.TrimSuffix(key.actionType+"-"+key.runner, "-")
+		document, err := schemas.ReadFile("schema/" + name + ".json")
+		if err == nil {
+			all[key], err = newSpec(document)
+		}
+		if err != nil {
+			panic(fmt.Sprintf("workflow: schema of %s: %v", key, err))
+		}
+	}
+	return all
+})
+
+// newSpecs are the specs of the built-in types and of the given ones. A schema that cannot be used is reported.
+func newSpecs(types []ActionType) (specs, Diagnostics) {
+	all := maps.Clone(builtinSpecs())
+	var diags Diagnostics
+	for _, t := range types {
+		key := specKey{t.Name, ""}
+		if !strings.Contains(t.Name, ".") {
+			continue // bare names are ours
+		}
+		all[key] = &spec{}
+		if len(t.SpecSchema) == 0 {
+			continue
+		}
+		s, err := newSpec(t.SpecSchema)
+		if err != nil {
+			diags = append(diags, Diagnostic{
+				Severity: SeverityWarning,
+				Message:  fmt.Sprintf("the plugin's schema for actions of type %s cannot be used, so they are not checked: %s", t.Name, err),
+			})
+			continue
+		}
+		all[key] = s
+	}
+	return all, diags
+}
+
+func newSpec(document []byte) (*spec, error) {
+	s := &spec{schema: &jsonschema.Schema{}, keys: map[string]*jsonschema.Resolved{}}
+	if err := json.Unmarshal(document, s.schema); err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	var err error
+	if s.whole, err = s.schema.Resolve(nil); err != nil {
+		return nil, fmt.Errorf("resolve schema: %w", err)
+	}
+	for name, property := range s.schema.Properties {
+		// A property that refers to the rest of the schema is checked with the whole only.
+		if resolved, err := property.Resolve(nil); err == nil {
+			s.keys[name] = resolved
+		}
+	}
+	return s, nil
+}
+
+// closed tells whether keys without a schema of their own are refused.
+func closed(s *jsonschema.Schema) bool {
+	return s.AdditionalProperties != nil && s.AdditionalProperties.Not != nil
+}
+
+// types are the names of all action types, for suggestions.
+func (all specs) types() []string {
+	var names []string
+	for key := range all {
+		names = append(names, key.actionType)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// owners are the built-in types that have a key.
+func (all specs) owners(key string) []string {
+	var owners []string
+	for _, k := range builtinKeys {
+		if all[k].schema.Properties[key] != nil {
+			owners = append(owners, k.String())
+		}
+	}
+	return owners
+}
