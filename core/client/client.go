@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -31,14 +32,15 @@ type Options struct {
 type Client struct {
 	base  *url.URL
 	token string
+	limit int64 // answerLimit; smaller in tests
 	http  *http.Client
 }
 
 const (
 	// callTimeout bounds a call that the server answers at once.
 	callTimeout = 30 * time.Second
-	// maxAnswer bounds what is read of an answer.
-	maxAnswer = 64 << 20
+	// answerLimit bounds how many bytes are read of an answer.
+	answerLimit = 64 << 20
 )
 
 // New makes a client; it connects with the first call.
@@ -49,6 +51,9 @@ func New(o Options) (*Client, error) {
 	}
 	if base.User != nil {
 		return nil, errors.New("the server's address holds a password: give credentials as a token")
+	}
+	if base.RawQuery != "" || base.Fragment != "" {
+		return nil, fmt.Errorf("the server's address %q has to end with its path: it holds a query or a fragment", o.Server)
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -64,7 +69,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{base: base, token: o.Token, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+	return &Client{base: base, token: o.Token, limit: answerLimit, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
 }
 
 // noRedirect keeps the token from being sent to where a redirect points.
@@ -125,27 +130,42 @@ func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error
 	if r.timeout == 0 {
 		r.timeout = callTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	response, err := c.send(ctx, r)
+	response, data, err := c.exchange(ctx, r)
 	if err != nil {
 		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
-	}
-	if len(data) > maxAnswer {
-		return nil, fmt.Errorf("the answer of %s is larger than %d MiB", c.base.Host, maxAnswer>>20)
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return nil, readError(response, data)
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return nil, fmt.Errorf("Failed to parse response: %s answered something else than Strøm's JSON: is the address right?", c.base.Host) //nolint:revive,staticcheck // told to people
+		return nil, fmt.Errorf("Failed to parse response: %s answered something else than Strøm's JSON: is the address right?", c.base.Host) //nolint:staticcheck // told to people
 	}
 	return response.Header, nil
+}
+
+// exchange sends a request and reads all of its answer.
+func (c *Client) exchange(caller context.Context, r request) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(caller, r.timeout)
+	defer cancel()
+	late := func(err error) error {
+		if ctx.Err() != nil && caller.Err() == nil {
+			return fmt.Errorf("the server at %s did not answer within %s: %w", c.base.Host, r.timeout, ctx.Err())
+		}
+		return err
+	}
+	response, err := c.send(ctx, r)
+	if err != nil {
+		return nil, nil, late(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	data, err := io.ReadAll(io.LimitReader(response.Body, c.limit+1))
+	if err != nil {
+		return nil, nil, late(fmt.Errorf("read the answer of %s: %w", c.base.Host, err))
+	}
+	if int64(len(data)) > c.limit {
+		return nil, nil, fmt.Errorf("the answer of %s is larger than %d bytes", c.base.Host, c.limit)
+	}
+	return response, data, nil
 }
 
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
@@ -170,9 +190,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	for key, values := range r.header {
-		req.Header[key] = values
-	}
+	maps.Copy(req.Header, r.header)
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -146,9 +147,10 @@ func path(parts ...string) string {
 	return b.String()
 }
 
+// waitQuery asks to wait, for whole seconds: less than one becomes one.
 func waitQuery(query url.Values, wait time.Duration) url.Values {
 	if wait > 0 {
-		query.Set("wait_secs", strconv.Itoa(int(min(wait, time.Minute).Seconds())))
+		query.Set("wait_secs", strconv.Itoa(int(math.Ceil(min(wait, time.Minute).Seconds()))))
 	}
 	return query
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -65,7 +66,7 @@ func (c *Client) AppendLogs(ctx context.Context, job, step, lease string, first 
 func (c *Client) Workspace(ctx context.Context, workspaceURL string) (io.ReadCloser, error) {
 	target, err := url.Parse(workspaceURL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the workspace's address: %w", err)
 	}
 	response, err := c.send(ctx, request{method: http.MethodGet, path: target.EscapedPath(), query: target.Query()})
 	if err != nil {
@@ -77,7 +78,7 @@ func (c *Client) Workspace(ctx context.Context, workspaceURL string) (io.ReadClo
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
 	}
 	return nil, readError(response, data)
 }
