@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -78,9 +79,7 @@ func (f *flow) end(outcomes map[core.StepID]core.StepStatus) {
 
 func (f *flow) apply(t core.Transitions) []core.Ended {
 	f.progress = t.Progress
-	for id, n := range t.OpenDeps {
-		f.open[id] = n
-	}
+	maps.Copy(f.open, t.OpenDeps)
 	for _, id := range t.Ready {
 		f.status[id] = core.StepReady
 	}

@@ -109,12 +109,11 @@ func (b *bundle) worker(t *testing.T, name string, tags ...string) *worker {
 
 func alive() bool { return true }
 
-func ptr[T any](v T) *T { return &v }
-
+//go:fix inline
 // claim takes up to n steps that are ready now.
 func (w *worker) claim(n int) []api.Claim {
 	w.t.Helper()
-	response, err := w.e.Claim(w.t.Context(), w.id, api.ClaimRequest{MaxSteps: &n, WaitSecs: ptr(0), Tags: []string{"shell"}}, alive)
+	response, err := w.e.Claim(w.t.Context(), w.id, api.ClaimRequest{MaxSteps: &n, WaitSecs: new(0), Tags: []string{"shell"}}, alive)
 	require.NoError(w.t, err)
 	slices.SortFunc(response.Steps, func(a, b api.Claim) int { return int(a.StepID - b.StepID) })
 	return response.Steps
@@ -147,11 +146,11 @@ func statuses(results []api.StepResult) []string {
 }
 
 func succeed(step api.Claim, output string) api.Completion {
-	return api.Completion{StepID: step.StepID, Lease: step.Lease, ExitCode: ptr(0), Output: json.RawMessage(output)}
+	return api.Completion{StepID: step.StepID, Lease: step.Lease, ExitCode: new(0), Output: json.RawMessage(output)}
 }
 
 func fail(step api.Claim) api.Completion {
-	return api.Completion{StepID: step.StepID, Lease: step.Lease, ExitCode: ptr(1), Error: "Exit code: 1\nStderr: no"}
+	return api.Completion{StepID: step.StepID, Lease: step.Lease, ExitCode: new(1), Error: "Exit code: 1\nStderr: no"}
 }
 
 // work runs steps until none is ready: those named in failing fail.

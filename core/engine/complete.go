@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 )
@@ -110,11 +111,11 @@ func checkOutput(output json.RawMessage) (json.RawMessage, error) {
 		return nil, nil
 	}
 	if len(output) > maxOutput {
-		return nil, fmt.Errorf("The step's output has %d bytes, and at most %d are kept: write large results to a file or a store, and put out where they are", len(output), maxOutput) //nolint:revive,staticcheck // told to people
+		return nil, fmt.Errorf("The step's output has %d bytes, and at most %d are kept: write large results to a file or a store, and put out where they are", len(output), maxOutput) //nolint:staticcheck // told to people
 	}
 	output, err := cleanJSON(output)
 	if err != nil {
-		return nil, fmt.Errorf("The step's output is not JSON: %w", err) //nolint:revive,staticcheck // told to people
+		return nil, fmt.Errorf("The step's output is not JSON: %w", err) //nolint:staticcheck // told to people
 	}
 	return output, nil
 }

@@ -43,7 +43,7 @@ func TestAReportIsAcceptedOnce(t *testing.T) {
 func TestReportsOfManyWorkersAtOnce(t *testing.T) {
 	t.Parallel()
 	steps := map[string]core.FlowStep{"end": {}}
-	for _, name := range strings.Split("abcdefghijklmnopqrst", "") {
+	for name := range strings.SplitSeq("abcdefghijklmnopqrst", "") {
 		steps[name] = core.FlowStep{}
 		end := steps["end"]
 		end.DependsOn = append(end.DependsOn, name)
@@ -112,10 +112,10 @@ func TestFailureTexts(t *testing.T) {
 		status     core.StepStatus
 		message    string
 	}{
-		"exit code alone":      {api.Completion{ExitCode: ptr(7)}, core.StepFailed, "Process exited with code 7"},
-		"exit 0 with an error": {api.Completion{ExitCode: ptr(0), Error: "odd"}, core.StepFailed, "odd"},
+		"exit code alone":      {api.Completion{ExitCode: new(7)}, core.StepFailed, "Process exited with code 7"},
+		"exit 0 with an error": {api.Completion{ExitCode: new(0), Error: "odd"}, core.StepFailed, "odd"},
 		"nothing at all":       {api.Completion{}, core.StepCompleted, ""},
-		"NUL in the error":     {api.Completion{ExitCode: ptr(1), Error: "a\x00b"}, core.StepFailed, "a\uFFFDb"},
+		"NUL in the error":     {api.Completion{ExitCode: new(1), Error: "a\x00b"}, core.StepFailed, "a\uFFFDb"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +146,7 @@ func TestWaitingClaimIsWokenByWhatBecomesReady(t *testing.T) {
 		got := make(chan api.ClaimResponse, 1)
 		listening := make(chan struct{}, 1)
 		go func() {
-			response, err := e.Claim(context.WithoutCancel(t.Context()), w.id, api.ClaimRequest{MaxSteps: ptr(1), WaitSecs: ptr(30), Tags: []string{"shell"}},
+			response, err := e.Claim(context.WithoutCancel(t.Context()), w.id, api.ClaimRequest{MaxSteps: new(1), WaitSecs: new(30), Tags: []string{"shell"}},
 				func() bool {
 					select {
 					case listening <- struct{}{}:
@@ -174,7 +174,7 @@ func TestWaitingClaimIsWokenByWhatBecomesReady(t *testing.T) {
 func TestAClientThatIsGoneGetsNothing(t *testing.T) {
 	t.Parallel()
 	b, w, id := one(t, engine.Config{})
-	_, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: ptr(1)}, func() bool { return false })
+	_, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: new(1)}, func() bool { return false })
 	require.ErrorIs(t, err, context.Canceled)
 	_, states := b.states(t, id)
 	require.Equal(t, core.StepReady, states["a"])
@@ -232,7 +232,7 @@ func TestCancel(t *testing.T) {
 	status, err := b.Cancel(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, core.JobRunning, status)
-	response, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: ptr(0), WaitSecs: ptr(30)}, alive)
+	response, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: new(0), WaitSecs: new(30)}, alive)
 	require.NoError(t, err)
 	require.Equal(t, []api.Stop{{StepID: step.StepID, Attempt: 1, JobID: id.String(), StepName: "a", Reason: "cancelled"}}, response.Stop)
 	report := fail(step)
@@ -289,7 +289,7 @@ func TestTaskTimeout(t *testing.T) {
 	w := b.worker(t, "w")
 	step := w.claim(1)[0]
 	w.start(step)
-	response, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: ptr(0), WaitSecs: ptr(30)}, alive)
+	response, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: new(0), WaitSecs: new(30)}, alive)
 	require.NoError(t, err)
 	require.Len(t, response.Stop, 1)
 	require.Equal(t, "timed_out", response.Stop[0].Reason)

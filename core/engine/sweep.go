@@ -33,10 +33,10 @@ func (e *Engine) sweepLoop(ctx context.Context) error {
 	nextJudgement := judgeFrom
 	for {
 		pause(ctx, min(timerInterval, e.config.SweepInterval))
-		if ctx.Err() != nil {
-			return nil
-		}
 		err := e.recover(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop
+		}
 		if now := time.Now(); err == nil && now.After(nextJudgement) && now.After(judgeFrom) {
 			nextJudgement = now.Add(e.config.SweepInterval)
 			err = e.judgeWorkers(ctx)
@@ -51,8 +51,11 @@ func (e *Engine) sweepLoop(ctx context.Context) error {
 // judgeWorkers gives up workers that have been silent for too long, and recovers their steps.
 func (e *Engine) judgeWorkers(ctx context.Context) error {
 	lost, err := e.store.DeactivateWorkers(ctx, e.config.HeartbeatTimeout)
-	if err != nil || len(lost) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(lost) == 0 {
+		return nil
 	}
 	e.logger.WarnContext(ctx, "workers are unresponsive", "workers", lost, "timeout", e.config.HeartbeatTimeout)
 	return e.recover(ctx)

@@ -20,8 +20,8 @@ var ErrNotInstalled = errors.New("PostgreSQL is not installed: install the packa
 // from a download kept in dir.
 func findBinaries(dir string) (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil && isFile(filepath.Join(filepath.Dir(real), "postgres")) {
-			return filepath.Dir(real), nil
+		if program, err := filepath.EvalSymlinks(path); err == nil && isFile(filepath.Join(filepath.Dir(program), "postgres")) {
+			return filepath.Dir(program), nil
 		}
 	}
 	var found []string

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -73,6 +74,8 @@ func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (boo
 	}()
 	err = lead(ctx)
 	cancel()
-	<-lost
+	if lostErr := <-lost; err == nil && !errors.Is(lostErr, context.Canceled) {
+		err = fmt.Errorf("the leader's lock was lost: %w", lostErr)
+	}
 	return true, err
 }

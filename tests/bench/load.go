@@ -81,9 +81,12 @@ func (noopRunner) Run(_ context.Context, _ *pluginapi.RunRequest, out pluginapi.
 	return &pluginapi.Result{}, out.Started(nil)
 }
 
-func (r noopRunner) Runner(string, string) (pluginapi.Runner, bool) { return r, true }
+// noopRunners offers it for every action type.
+type noopRunners struct{}
 
-func (noopRunner) ActionTypes() []pluginapi.ActionType {
+func (noopRunners) Runner(string, string) (pluginapi.Runner, bool) { return noopRunner{}, true }
+
+func (noopRunners) ActionTypes() []pluginapi.ActionType {
 	return []pluginapi.ActionType{{Name: "shell", Runner: "local", Tag: "shell"}}
 }
 
@@ -95,7 +98,7 @@ func (s *system) withNoopWorker(ctx context.Context, f func() error) error {
 	}
 	defer c.Close()
 	w := worker.New(worker.Options{
-		Name: "noop", Client: c, Runners: noopRunner{}, Labels: []string{"noop"}, Slots: 32,
+		Name: "noop", Client: c, Runners: noopRunners{}, Labels: []string{"noop"}, Slots: 32,
 		CacheDir: filepath.Join(s.dir, "noop-cache"), ScratchDir: filepath.Join(s.dir, "noop-scratch"),
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
