@@ -40,7 +40,7 @@ func (w *workspace) report(at place, severity Severity, format string, args ...a
 func (w *workspace) checkAction(name string) {
 	action, e := w.Actions[name], w.entries[sectionActions][name]
 	if action.Type == core.TypeTask && action.Task != "" && w.Tasks[action.Task] == nil {
-		w.report(w.locate(e, "task"), SeverityError, "task '%s' is not defined%s", action.Task, didYouMean(action.Task, maps.Keys(w.Tasks)))
+		w.report(w.locate(e, "task"), SeverityError, "task '%s' is not defined%s", action.Task, w.didYouMean(action.Task, maps.Keys(w.Tasks)))
 	}
 	if script, ok := action.Spec["script"].(string); ok && w.lacks(script) {
 		w.report(w.locate(e, "script"), SeverityWarning, "the script '%s' does not exist in the workspace", script)
@@ -56,7 +56,7 @@ func (w *workspace) checkTask(name string) {
 		for i, dependency := range step.DependsOn {
 			if _, ok := task.Flow[dependency]; !ok {
 				w.report(w.locate(e, "flow", stepName, "depends_on", i), SeverityError, "step '%s' depends on '%s', a non-existent step%s",
-					stepName, dependency, didYouMean(dependency, maps.Keys(task.Flow)))
+					stepName, dependency, w.didYouMean(dependency, maps.Keys(task.Flow)))
 			}
 		}
 	}
@@ -66,7 +66,7 @@ func (w *workspace) checkTask(name string) {
 			w.checkHook(e, []any{section, i}, name, hook)
 		}
 	}
-	w.checkTaskTemplates(e, task)
+	w.checkTaskTemplates(e, name, task)
 }
 
 func (w *workspace) checkCycles(e entry, task *core.Task) {
@@ -91,7 +91,7 @@ func (w *workspace) checkUse(e entry, path []any, task, name string, input map[s
 	case action == nil && strings.Contains(name, "/"):
 		w.report(at("action"), SeverityWarning, "action '%s' is not defined; actions of libraries are not supported, so jobs cannot use it", name)
 	case action == nil:
-		w.report(at("action"), SeverityError, "action '%s' is not defined%s", name, didYouMean(name, maps.Keys(w.Actions)))
+		w.report(at("action"), SeverityError, "action '%s' is not defined%s", name, w.didYouMean(name, maps.Keys(w.Actions)))
 	case action.Type == core.TypeTask && action.Task == task && task != "":
 		w.report(at("action"), SeverityError, "self-reference: action '%s' runs the task '%s', in which it stands", name, task)
 	default:
@@ -123,7 +123,7 @@ func (w *workspace) checkTriggers() {
 		switch {
 		case trigger.Task == "": // reported
 		case task == nil:
-			w.report(at("task"), SeverityError, "task '%s' is not defined%s", trigger.Task, didYouMean(trigger.Task, maps.Keys(w.Tasks)))
+			w.report(at("task"), SeverityError, "task '%s' is not defined%s", trigger.Task, w.didYouMean(trigger.Task, maps.Keys(w.Tasks)))
 		case trigger.Type == triggerScheduler:
 			w.checkGiven(task.Input, trigger.Input, InputOptions{}, at)
 		}

@@ -82,7 +82,7 @@ func (w *workspace) secret(path []string) string {
 			if _, isNull := group[name]; isNull {
 				return ""
 			}
-			return "undefined secret '" + strings.Join(path[:i+2], ".") + "'" + didYouMean(name, maps.Keys(group))
+			return "undefined secret '" + strings.Join(path[:i+2], ".") + "'" + w.didYouMean(name, maps.Keys(group))
 		}
 	}
 	return ""
@@ -93,7 +93,7 @@ func (w *workspace) inputScope(fields map[string]core.InputField, hint string) s
 	return func(path []string) string {
 		switch path[0] {
 		case rootInput:
-			return undeclared(fields, path)
+			return w.undeclared(fields, path)
 		case rootSecret:
 			return w.secret(path)
 		}
@@ -102,14 +102,14 @@ func (w *workspace) inputScope(fields map[string]core.InputField, hint string) s
 }
 
 // undeclared finds an input that is not among the declared ones, if there are any.
-func undeclared(fields map[string]core.InputField, path []string) string {
+func (w *workspace) undeclared(fields map[string]core.InputField, path []string) string {
 	if len(path) < 2 || len(fields) == 0 {
 		return ""
 	}
 	if _, ok := fields[path[1]]; ok {
 		return ""
 	}
-	return "input '" + path[1] + "' is not declared" + didYouMean(path[1], maps.Keys(fields))
+	return "input '" + path[1] + "' is not declared" + w.didYouMean(path[1], maps.Keys(fields))
 }
 
 func (w *workspace) checkActionTemplates(e entry, action *core.Action) {
@@ -173,16 +173,26 @@ func (w *workspace) checkHookTemplates(e entry, path []any, hook core.Hook) {
 	})
 }
 
-func (w *workspace) checkTaskTemplates(e entry, task *core.Task) {
+func (w *workspace) checkTaskTemplates(e entry, name string, task *core.Task) {
 	w.checkDefaults(e, task.Input)
+	declared := task.Input
+	for _, trigger := range w.Triggers {
+		if trigger.Type == triggerWebhook && trigger.Task == name {
+			declared = nil // callers send what they like
+		}
+	}
 	steps := newStepScope(task.Flow)
-	inputs := w.inputScope(task.Input, "a step's input knows input, secret and the steps before it")
+	inputs := w.inputScope(declared, "a step's input knows input, secret and the steps before it")
 	for _, name := range slices.Sorted(maps.Keys(task.Flow)) {
 		w.templates(e, []any{"flow", name, "input"}, task.Flow[name].Input, func(path []string) string {
 			if problem, ok := steps.check(name, path); ok {
 				return problem
 			}
-			return inputs(path) + steps.suggest(path[0])
+			problem := inputs(path)
+			if problem != "" && path[0] != rootInput && path[0] != rootSecret {
+				problem += w.didYouMean(path[0], maps.Keys(steps.names))
+			}
+			return problem
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"iter"
 	"maps"
 	"slices"
 
@@ -17,6 +18,7 @@ type workspace struct {
 	hooks   map[string][]entry          // of the sections that are lists, by position
 	nodes   map[*yaml.Node]map[string]*yaml.Node
 	diags   Diagnostics
+	hints   int // given so far
 }
 
 // entry is where a definition stands.
@@ -109,4 +111,15 @@ func (w *workspace) locate(e entry, path ...any) place {
 		n = next
 	}
 	return e.at(n)
+}
+
+// maxHints bounds the work that many problems in large workspaces would make.
+const maxHints = 100
+
+// didYouMean proposes the candidate that is nearest to a name, for the first problems.
+func (w *workspace) didYouMean(name string, candidates iter.Seq[string]) string {
+	if w.hints++; w.hints > maxHints {
+		return ""
+	}
+	return didYouMean(name, candidates)
 }

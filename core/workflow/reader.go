@@ -87,9 +87,12 @@ type pair struct {
 	value *yaml.Node
 }
 
-// pairs are the entries of a map; a key that stands twice is reported. Entries merged by << come last, where the map
+// pairs are the entries of a map, none of anything else; a key that stands twice is reported. Entries merged by << come last, where the map
 // has none of that name.
 func (r *reader) pairs(n *yaml.Node) []pair {
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
 	pairs, merged := make([]pair, 0, len(n.Content)/2), []pair(nil)
 	seen := make(map[string]*yaml.Node, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"maps"
 	"math/big"
 	"strings"
 
@@ -39,13 +38,6 @@ func (s *stepScope) check(step string, path []string) (problem string, ok bool) 
 		return "'" + strings.Join(path[:2], ".") + "' is undefined: a step has output, as in " + path[0] + ".output." + path[1], true
 	}
 	return "", true
-}
-
-func (s *stepScope) suggest(name string) string {
-	if name == rootInput || name == rootSecret {
-		return ""
-	}
-	return didYouMean(name, maps.Keys(s.names))
 }
 
 func (s *stepScope) isBefore(other, step string) bool {

@@ -18,6 +18,9 @@ func didYouMean(name string, candidates iter.Seq[string]) string {
 			continue
 		}
 		distance := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(candidate))
+		if distance >= max(len(name), len(candidate)) {
+			continue // nothing in common
+		}
 		if distance < nearest || distance == nearest && candidate < best {
 			best, nearest = candidate, distance
 		}
