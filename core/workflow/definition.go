@@ -40,7 +40,7 @@ func Definition(ws *core.Workspace, task string) (*core.Definition, error) {
 func Hash(definition *core.Definition) []byte {
 	document, err := json.Marshal(definition)
 	if err != nil {
-		panic(fmt.Sprintf("workflow: hash definition: %v", err))
+		panic(fmt.Sprintf("workflow: hash definition: %v", err)) //nolint:forbidigo // the caller made it of what is no JSON
 	}
 	sum := sha256.Sum256(document)
 	return sum[:]

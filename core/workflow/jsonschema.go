@@ -82,7 +82,7 @@ func byType[T any](typeKey []key[T], variants map[string]*jsonschema.Schema) *js
 		s.AllOf = append(s.AllOf, &jsonschema.Schema{
 			If: &jsonschema.Schema{
 				Required:   []string{"type"},
-				Properties: map[string]*jsonschema.Schema{"type": {Const: jsonschema.Ptr[any](name)}},
+				Properties: map[string]*jsonschema.Schema{"type": {Const: new(any(name))}},
 			},
 			Then: variants[name],
 		})
@@ -107,13 +107,13 @@ func actionSchema() *jsonschema.Schema {
 		if k.runner == "" {
 			continue
 		}
-		runner := &jsonschema.Schema{Const: jsonschema.Ptr[any](k.runner)}
+		runner := &jsonschema.Schema{Const: new(any(k.runner))}
 		condition := &jsonschema.Schema{Required: []string{"type", "runner"}}
 		if k.runner == core.RunnerLocal { // also where runner is left out
 			runner = &jsonschema.Schema{Enum: []any{core.RunnerLocal, nil}}
 			condition.Required = []string{"type"}
 		}
-		condition.Properties = map[string]*jsonschema.Schema{"type": {Const: jsonschema.Ptr[any](k.actionType)}, "runner": runner}
+		condition.Properties = map[string]*jsonschema.Schema{"type": {Const: new(any(k.actionType))}, "runner": runner}
 		s.AllOf = append(s.AllOf, &jsonschema.Schema{If: condition, Then: ref(definitionName(k))})
 	}
 	s.AllOf = append(s.AllOf, &jsonschema.Schema{

@@ -265,6 +265,22 @@ func TestPluginTypes(t *testing.T) {
 	}, messages(diags))
 }
 
+func TestTextIsBounded(t *testing.T) {
+	t.Parallel()
+	data := "x-a: &a '" + strings.Repeat("y", 500_000) + "'\nsecrets:\n  l: [" + strings.Repeat("*a,", 100) + "]\n"
+	_, diags := workflow.Parse("a.yaml", []byte(data), fixed)
+	require.Equal(t, []string{"a.yaml:1:6: error: the file has more than 16777216 bytes of text, counting what aliases repeat"}, messages(diags))
+}
+
+func TestSeverities(t *testing.T) {
+	t.Parallel()
+	_, diags := workflow.Parse("a.yaml", []byte("actions: {a: {type: acme.x}, b: {type: shell}}"), fixed)
+	require.Len(t, diags, 2)
+	require.Len(t, diags.Warnings(), 1)
+	require.Len(t, diags.Errors(), 1)
+	require.NoError(t, diags.Warnings().Err())
+}
+
 func TestDiagnosticsAreBounded(t *testing.T) {
 	t.Parallel()
 	_, diags := workflow.Parse("a.yaml", []byte("actions:\n"+strings.Repeat("  a: {}\n", 5_000)), fixed)

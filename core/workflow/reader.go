@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -226,7 +227,7 @@ func (r *reader) scalar(n *yaml.Node) any {
 	case uint64:
 		return float64(v)
 	case float64:
-		if v-v != 0 { //nolint:gocritic // true for NaN and the infinities
+		if math.IsNaN(v) || math.IsInf(v, 0) {
 			r.errorf(n, "%s is no number that JSON knows: put it in quotes if it is meant as text", n.Value)
 			return nil
 		}

@@ -1,7 +1,7 @@
 package workflow
 
 import (
-	"fmt"
+	"errors"
 	"math"
 	"regexp"
 	"slices"
@@ -67,7 +67,7 @@ func freeMap(what string) shape[map[string]any] { return mapOf(what, anyName, fr
 // duration is a time span: 30s, 5m, 1h30m, or a number of seconds.
 var duration = shape[core.Duration]{
 	schema: &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
-		{Type: "number", ExclusiveMinimum: jsonschema.Ptr(0.0)},
+		{Type: "number", ExclusiveMinimum: new(0.0)},
 		{Type: "string", Pattern: `^([0-9]+(\.[0-9]+)?(h|m|s|ms)?)+$`},
 		{Type: "null"},
 	}},
@@ -92,13 +92,13 @@ func parseDuration(value string) (time.Duration, error) {
 		case notNumber == nil && math.Abs(seconds) < math.MaxInt64/float64(time.Second):
 			d = time.Duration(seconds * float64(time.Second))
 		case strings.HasSuffix(value, "d"):
-			return 0, fmt.Errorf("days are not a unit here; write hours, like 24h")
+			return 0, errors.New("days are not a unit here; write hours, like 24h")
 		default:
-			return 0, fmt.Errorf("write it like 30s, 5m or 1h30m, or as a number of seconds")
+			return 0, errors.New("write it like 30s, 5m or 1h30m, or as a number of seconds")
 		}
 	}
 	if d <= 0 {
-		return 0, fmt.Errorf("it has to be longer than nothing")
+		return 0, errors.New("it has to be longer than nothing")
 	}
 	return d, nil
 }

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/google/jsonschema-go/jsonschema"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stroem/stroem/core"
@@ -43,7 +42,7 @@ const maxSteps = 10_000
 var flow = func() shape[map[string]core.FlowStep] {
 	s := checked(mapOf("flow", stepName, step.ref("step")), checkStepNames)
 	schema := *s.schema
-	schema.Types, schema.Type, schema.MinProperties = nil, "object", jsonschema.Ptr(1)
+	schema.Types, schema.Type, schema.MinProperties = nil, "object", new(1)
 	s.schema = &schema
 	return s
 }()

@@ -115,7 +115,7 @@ var webhookName = shape[string]{
 
 var webhookSecret = shape[string]{
 	null:   nullRead, // no value is as dangerous as an empty text
-	schema: &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, MinLength: jsonschema.Ptr(1)},
+	schema: &jsonschema.Schema{Types: []string{"string", "number", "boolean"}, MinLength: new(1)},
 	read: func(r *reader, n *yaml.Node) string {
 		secret, ok := r.text(n)
 		if ok && secret == "" {

@@ -77,7 +77,7 @@ var secrets = shape[map[string]any]{
 // secretSchema is a secret, or a group of them.
 var secretSchema = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 	{Types: []string{"number", "boolean", "null"}},
-	{Type: "string", MinLength: jsonschema.Ptr(1)},
+	{Type: "string", MinLength: new(1)},
 	{Type: "array", Items: &jsonschema.Schema{Ref: "#/$defs/secret"}},
 	{Type: "object", PropertyNames: &jsonschema.Schema{Pattern: secretName.pattern}, AdditionalProperties: &jsonschema.Schema{Ref: "#/$defs/secret"}},
 }}

@@ -73,7 +73,7 @@ var builtinSpecs = sync.OnceValue(func() specs {
 			all[key], err = newSpec(document)
 		}
 		if err != nil {
-			panic(fmt.Sprintf("workflow: schema of %s: %v", key, err))
+			panic(fmt.Sprintf("workflow: schema of %s: %v", key, err)) //nolint:forbidigo // a file of this package is wrong
 		}
 	}
 	return all

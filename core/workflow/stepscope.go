@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/stroem/stroem/core"
@@ -41,10 +42,8 @@ func (s *stepScope) check(step string, path []string) (problem string, ok bool) 
 }
 
 func (s *stepScope) isBefore(other, step string) bool {
-	for _, dependency := range s.flow[step].DependsOn {
-		if dependency == other {
-			return true
-		}
+	if slices.Contains(s.flow[step].DependsOn, other) {
+		return true
 	}
 	if s.before == nil {
 		s.closure()
