@@ -12,8 +12,10 @@ import (
 func TestDependencies(t *testing.T) {
 	t.Parallel()
 	list := func(args ...string) []string {
-		out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-deps", "-f",
-			`{{if not .Standard}}{{.ImportPath}}{{"\t"}}{{with .Module}}{{.Path}}{{end}}{{end}}`}, args...)...).Output() //nolint:gosec // constants
+		out, err := exec.CommandContext(t.Context(), "go", append([]string{
+			"list", "-deps", "-f",
+			`{{if not .Standard}}{{.ImportPath}}{{"\t"}}{{with .Module}}{{.Path}}{{end}}{{end}}`,
+		}, args...)...).Output()
 		require.NoError(t, err)
 		return strings.Split(strings.TrimSpace(string(out)), "\n")
 	}

@@ -227,7 +227,7 @@ func TestHarmlessArchives(t *testing.T) {
 func TestDamagedArchives(t *testing.T) {
 	t.Parallel()
 	raw := build(t, []entry{file("a", strings.Repeat("content", 1000))})
-	for cut := range len(raw) {
+	for cut := range raw {
 		require.Error(t, archive.Unpack(t.Context(), bytes.NewReader(raw[:cut]), t.TempDir(), archive.Limits{}))
 	}
 	broken := bytes.Clone(raw)

@@ -43,7 +43,7 @@ func (d *decoder) decode(node *yaml.Node, to reflect.Value, key string) {
 		to.Set(reflect.New(to.Type().Elem()))
 		to = to.Elem()
 	}
-	if s, ok := to.Addr().Interface().(defaulter); ok {
+	if s, ok := reflect.TypeAssert[defaulter](to.Addr()); ok {
 		s.setDefaults()
 	}
 	switch target := to.Addr().Interface().(type) {

@@ -90,7 +90,7 @@ max_concurrent: 0
 poll_interval_secs: 0
 kubernetes:
 tags: [""]
-capabilites: [shell]
+capabilities: [shell]
 `), nil)
 	var problems *config.Error
 	require.ErrorAs(t, err, &problems)
@@ -99,7 +99,7 @@ capabilites: [shell]
 		keys = append(keys, p.Key)
 	}
 	require.ElementsMatch(t, []string{
-		"server_url", "worker_token", "max_concurrent", "poll_interval_secs", "kubernetes.namespace", "tags", "capabilites",
+		"server_url", "worker_token", "max_concurrent", "poll_interval_secs", "kubernetes.namespace", "tags", "capabilities",
 	}, keys)
 }
 

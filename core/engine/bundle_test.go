@@ -109,7 +109,6 @@ func (b *bundle) worker(t *testing.T, name string, tags ...string) *worker {
 
 func alive() bool { return true }
 
-//go:fix inline
 // claim takes up to n steps that are ready now.
 func (w *worker) claim(n int) []api.Claim {
 	w.t.Helper()

@@ -97,8 +97,8 @@ func New(config Config) *API {
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,
 		CaseSensitive: true, StrictRouting: true, // names differ by case; one address for one thing
-		UnescapePath: false,                      // or an encoded slash would change the route
-		Immutable:    true,                       // fasthttp reuses its buffers; values outlive their request here
+		UnescapePath: false, // or an encoded slash would change the route
+		Immutable:    true,  // fasthttp reuses its buffers; values outlive their request here
 		BodyLimit:    bodyLimit, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		ReadBufferSize: 16 * kib,
 	})
@@ -109,8 +109,19 @@ func New(config Config) *API {
 			a.app.Add(fiber.MethodHead, r.path, a.handler(r))
 		}
 	}
-	a.app.Use(func(*fiber.Ctx) error { return errNoRoute })
 	return a
+}
+
+// Route is a method and a path that the API answers.
+type Route struct{ Method, Path string }
+
+// Routes are all routes that the router knows, with {name} for a part that varies.
+func (a *API) Routes() []Route {
+	var list []Route
+	for _, r := range a.app.GetRoutes(true) {
+		list = append(list, Route{r.Method, openAPIPath(r.Path)})
+	}
+	return list
 }
 
 // Serve answers requests on the listener until Shutdown.

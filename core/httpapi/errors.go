@@ -25,8 +25,6 @@ var statuses = map[core.Code]int{
 	core.CodeInternal:        fiber.StatusInternalServerError,
 }
 
-var errNoRoute = &fiber.Error{Code: fiber.StatusNotFound}
-
 // fail writes an error as JSON. What is ours to mend is logged here, once, and told by its request id alone.
 func (a *API) fail(c *fiber.Ctx, err error) error {
 	status, body := a.describe(c, err)

@@ -11,10 +11,37 @@ import (
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/cron"
 	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/workflow"
 )
 
 // nextRuns is how many fires of a trigger are shown.
 const nextRuns = 5
+
+func (a *API) listWorkspaces(c *fiber.Ctx) error {
+	statuses := a.Workspaces.List()
+	list := make([]api.Workspace, len(statuses))
+	for i, s := range statuses {
+		list[i] = api.Workspace{
+			Name: s.Name, TasksCount: s.Tasks, ActionsCount: s.Actions, TriggersCount: s.Triggers, Revision: optional(s.Revision),
+			Error: s.Error, Errors: diagnostics(s.Diagnostics.Errors()), Warnings: diagnostics(s.Diagnostics.Warnings()),
+		}
+		if s.Revision != "" {
+			list[i].Sync = &api.WorkspaceSync{
+				Revision: s.Revision, Author: s.Source.Author, Message: s.Source.Message,
+				Time: optionalTime(s.Source.Time), CheckedAt: optionalTime(s.CheckedAt),
+			}
+		}
+	}
+	return c.JSON(list)
+}
+
+func diagnostics(found workflow.Diagnostics) []api.Diagnostic {
+	list := make([]api.Diagnostic, len(found))
+	for i, d := range found {
+		list[i] = api.Diagnostic{File: d.File, Line: d.Line, Column: d.Column, Message: d.Message}
+	}
+	return list
+}
 
 func (a *API) listTasks(c *fiber.Ctx) error {
 	name, ws, err := a.workspace(c)
@@ -143,11 +170,12 @@ func upcoming(t *core.Trigger) []time.Time {
 	if t.Type != "scheduler" {
 		return runs
 	}
-	schedule, err := cron.Parse(t.Cron, t.Timezone)
-	if err != nil { // told where the workspace is loaded
+	schedule, err := cron.Parse(t.Cron)
+	zone, zoneErr := time.LoadLocation(t.Timezone) // "" is UTC
+	if err != nil || zoneErr != nil {              // told where the workspace is loaded
 		return runs
 	}
-	at := time.Now()
+	at := time.Now().In(zone)
 	for range nextRuns {
 		if at = schedule.Next(at); at.IsZero() {
 			break

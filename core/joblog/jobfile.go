@@ -135,11 +135,11 @@ func (j *jobFile) note(lines, size int64) {
 
 // count adds a line of the file, or its start, to the numbers of its attempt.
 func (j *jobFile) count(line []byte) {
-	at := bytes.Index(line, []byte(streamKey))
-	if at < 0 || !bytes.HasPrefix(line, []byte(stepKey)) {
+	before, _, ok := bytes.Cut(line, []byte(streamKey))
+	if !ok || !bytes.HasPrefix(line, []byte(stepKey)) {
 		return
 	}
-	header := line[:at]
+	header := before
 	if string(header) != serverHeader {
 		j.next[string(header)] = max(j.next[string(header)], 1) + 1
 		return

@@ -176,7 +176,7 @@ func FuzzOutput(f *testing.F) {
 			}
 		}
 		if !long {
-			require.Equal(t, last, want)
+			require.Equal(t, want, last)
 		}
 	})
 }
@@ -184,7 +184,7 @@ func FuzzOutput(f *testing.F) {
 func TestEscapeLikeEncodingJSON(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
-	for r := rune(0); r < 0x3000; r++ {
+	for r := range rune(0x3000) {
 		all.WriteRune(r)
 	}
 	requireEscaped(t, all.String()+"😀\u2028\u2029\U0010FFFF")

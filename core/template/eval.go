@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -181,9 +182,9 @@ func (r *rendering) resolve(p *path, lenient bool) (any, error) {
 }
 
 func (r *rendering) lookup(name string) (any, bool) {
-	for i := len(r.locals) - 1; i >= 0; i-- {
-		if r.locals[i].name == name {
-			return r.locals[i].value, true
+	for _, v := range slices.Backward(r.locals) {
+		if v.name == name {
+			return v.value, true
 		}
 	}
 	v, ok := r.vars[name]

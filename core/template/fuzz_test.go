@@ -37,8 +37,10 @@ func TestRenderOfRandomTemplates(t *testing.T) {
 	names := []string{"input", "input.name", "input.n", "input.list", "input.object", "input.files", "nope", "x", "input.list[0]", "first-one", "forloop.counter", "null", "true", "1", "2.5", `"s"`, "0"}
 	operators := []string{"+", "-", "*", "/", "%", "^", "==", "!=", "<", ">=", "in", "not in", "and", "or"}
 	filters := []string{"upper", "tojson", "length", "first", "integer", "shellquote", `default:"d"`, `join:"-"`, `split:","`, "ljust:5", `slice:"1:"`, `yesno:"a,b"`, "floatformat:2", "add:x", "title", "cut:x"}
-	tags := []string{"{% if @ %}", "{% elif @ %}", "{% else %}", "{% endif %}", "{% for x in @ %}", "{% for x, y in @ sorted %}", "{% empty %}", "{% endfor %}", "{% set x = @ %}", "{% with x=@ %}", "{% endwith %}",
-		"{% filter upper %}", "{% endfilter %}", "{% spaceless %}", "{% endspaceless %}", "{% firstof @ @ %}", "{# x #}", "{{- @ -}}", "{{ @ }}", "{{ @ }}", "{{ @ }}", " text ", "{", "> <"}
+	tags := []string{
+		"{% if @ %}", "{% elif @ %}", "{% else %}", "{% endif %}", "{% for x in @ %}", "{% for x, y in @ sorted %}", "{% empty %}", "{% endfor %}", "{% set x = @ %}", "{% with x=@ %}", "{% endwith %}",
+		"{% filter upper %}", "{% endfilter %}", "{% spaceless %}", "{% endspaceless %}", "{% firstof @ @ %}", "{# x #}", "{{- @ -}}", "{{ @ }}", "{{ @ }}", "{{ @ }}", " text ", "{", "> <",
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		var expression func(depth int) string
 		expression = func(depth int) string {

@@ -43,7 +43,7 @@ func integers(op string, i, j int64) (n int64, ok bool) {
 			return 0, true
 		}
 		n = i * j
-		return n, n/j == i && !(i == -1 && j == math.MinInt64) && !(j == -1 && i == math.MinInt64)
+		return n, n/j == i && (i != -1 || j != math.MinInt64) && (j != -1 || i != math.MinInt64)
 	case "/":
 		if j == -1 && i == math.MinInt64 || i%j != 0 {
 			return 0, false

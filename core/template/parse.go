@@ -1,6 +1,7 @@
 package template
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,10 +32,8 @@ func (p *parser) match(texts ...string) (token, bool) {
 	if t.kind != tokenSymbol && (t.kind != tokenName || !keywords[t.text]) {
 		return token{}, false
 	}
-	for _, text := range texts {
-		if t.text == text {
-			return p.take(), true
-		}
+	if slices.Contains(texts, t.text) {
+		return p.take(), true
 	}
 	return token{}, false
 }

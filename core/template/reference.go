@@ -53,8 +53,8 @@ func (s *scope) leave(m mark, branch bool) {
 }
 
 func (s *scope) find(name string) (isBound, maybe bool) {
-	for i := len(s.names) - 1; i >= 0; i-- {
-		if b := s.names[i]; b.name == name {
+	for _, v := range slices.Backward(s.names) {
+		if b := v; b.name == name {
 			if !b.maybe {
 				return true, false
 			}

@@ -18,7 +18,7 @@ import (
 func installVals(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "vals"), []byte("#!/bin/sh\n"+script), 0o700)) //nolint:gosec // a program must be executable
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "vals"), []byte("#!/bin/sh\n"+script), 0o700))
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 }
 

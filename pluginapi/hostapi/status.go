@@ -2,6 +2,7 @@ package hostapi
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -10,6 +11,9 @@ import (
 	"github.com/stroem/stroem/pluginapi/internal/pluginv1"
 	"github.com/stroem/stroem/pluginapi/internal/wire"
 )
+
+// ErrNoAnswer is in the tree of errors that came from the connection instead of the plugin: it has ended, or does not listen.
+var ErrNoAnswer = errors.New("no answer from the plugin")
 
 // label is put before every error of a plugin: "runner(docker)".
 type label string
@@ -41,6 +45,7 @@ func (l label) fail(err error) error {
 		}
 	}
 	if st.Code() == codes.Unavailable {
+		e.Err = ErrNoAnswer
 		e.Message = string(l) + ": no answer from the plugin: " + st.Message()
 	}
 	return e

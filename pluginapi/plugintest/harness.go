@@ -101,7 +101,7 @@ func Build(ctx context.Context, dir, pkg string) (string, error) {
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg) //nolint:gosec // the test names the package
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, pkg)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", &buildError{output: string(out), err: err}
 	}

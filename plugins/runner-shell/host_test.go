@@ -119,7 +119,7 @@ func TestNothingSurvivesTheEndOfTheHost(t *testing.T) {
 			_, pipe := namedPipe(t, dir)
 			self, err := os.Executable()
 			require.NoError(t, err)
-			host := exec.CommandContext(t.Context(), self) //nolint:gosec // this very program
+			host := exec.CommandContext(t.Context(), self)
 			host.Env = append(os.Environ(), actAsHost+"="+binary(t), "STROEM_TEST_DIR="+dir)
 			stdout, err := host.StdoutPipe()
 			require.NoError(t, err)
@@ -140,7 +140,7 @@ func ended(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return true
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) //nolint:gosec // a number
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && strings.Contains(string(stat), ") Z ")
 }
 
@@ -166,7 +166,7 @@ func TestPluginIgnoresTerminationWhileItsHostLives(t *testing.T) {
 
 func TestStartedByHand(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), binary(t)) //nolint:gosec // built by the test
+	cmd := exec.CommandContext(t.Context(), binary(t))
 	text, err := cmd.CombinedOutput()
 	require.Error(t, err)
 	require.Equal(t, 2, cmd.ProcessState.ExitCode())

@@ -114,7 +114,7 @@ func (r *runner) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
 	}
 	if s.Started != "" && startTime(s.Group) == s.Started {
 		killGroup(s.Group)
-		r.log.Info("killed a process group that a former instance left behind", "pgid", s.Group, "run", req.RunID)
+		r.log.InfoContext(_, "killed a process group that a former instance left behind", "pgid", s.Group, "run", req.RunID)
 	}
 	return nil
 }

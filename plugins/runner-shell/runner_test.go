@@ -182,7 +182,7 @@ func TestProcessThatLeftItsGroupCannotHoldUpTheStep(t *testing.T) {
 
 func decodePID(t *testing.T, path string) int {
 	t.Helper()
-	text, err := os.ReadFile(path) //nolint:gosec // the test's own file
+	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var pid int
 	require.NoError(t, json.Unmarshal(text, &pid))
@@ -258,7 +258,7 @@ func TestWatchdogThatWasKilledIsReplaced(t *testing.T) {
 	log := pluginapi.NewLogger()
 	dog, err := startWatchdog("/bin/sh", log)
 	require.NoError(t, err)
-	step := exec.CommandContext(t.Context(), "sh", "-c", register+holdOpen) //nolint:gosec // constants
+	step := exec.CommandContext(t.Context(), "sh", "-c", register+holdOpen)
 	step.Env = []string{"HELD=" + path, "PATH=" + os.Getenv("PATH")}
 	step.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := step.StdoutPipe()

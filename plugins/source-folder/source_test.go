@@ -29,7 +29,7 @@ func TestRevisionChangesWithTheFolder(t *testing.T) {
 		"new file":    func(dir string) error { return os.WriteFile(dir+"/b", nil, 0o600) },
 		"removed":     func(dir string) error { return os.Remove(dir + "/a/script.sh") },
 		"renamed":     func(dir string) error { return os.Rename(dir+"/flow.yaml", dir+"/flow.yml") },
-		"executable":  func(dir string) error { return os.Chmod(dir+"/a/script.sh", 0o700) }, //nolint:gosec // the point
+		"executable":  func(dir string) error { return os.Chmod(dir+"/a/script.sh", 0o700) },
 		"directory":   func(dir string) error { return os.Mkdir(dir+"/empty", 0o750) },
 		"link":        func(dir string) error { return os.Symlink("flow.yaml", dir+"/link") },
 		"link target": func(dir string) error { _ = os.Remove(dir + "/l"); return os.Symlink("a", dir+"/l") },
@@ -51,7 +51,7 @@ func TestRevisionIgnores(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(dir string) error{
 		"time":         func(dir string) error { return os.Chtimes(dir+"/flow.yaml", time.Time{}, time.Unix(1, 0)) },
-		"other bits":   func(dir string) error { return os.Chmod(dir+"/flow.yaml", 0o644) }, //nolint:gosec // the point
+		"other bits":   func(dir string) error { return os.Chmod(dir+"/flow.yaml", 0o644) },
 		"git":          func(dir string) error { return os.MkdirAll(dir+"/.git/objects", 0o750) },
 		"git worktree": func(dir string) error { return os.WriteFile(dir+"/sub/.git", []byte("gitdir: x"), 0o600) },
 	} {
@@ -104,7 +104,7 @@ func TestFetchKeepsModesAndLinks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"a/run.sh": "x", "a/data": "y", ".git/config": "z"})
-	require.NoError(t, os.Chmod(dir+"/a/run.sh", 0o700)) //nolint:gosec // the point
+	require.NoError(t, os.Chmod(dir+"/a/run.sh", 0o700))
 	require.NoError(t, os.Symlink("a/data", dir+"/link"))
 	require.NoError(t, os.Symlink("nowhere", dir+"/dangling"))
 	require.NoError(t, os.Mkdir(dir+"/empty", 0o700))
@@ -116,7 +116,7 @@ func TestFetchKeepsModesAndLinks(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, mode, info.Mode().Perm(), name)
 	}
-	text, err := os.ReadFile(target + "/link") //nolint:gosec // the test's own
+	text, err := os.ReadFile(target + "/link")
 	require.NoError(t, err)
 	require.Equal(t, "y", string(text))
 	require.NoFileExists(t, target+"/.git/config")

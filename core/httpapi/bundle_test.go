@@ -1,0 +1,180 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/coretest"
+	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/httpapi"
+	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/workspace"
+)
+
+const workerToken = "the shared worker token"
+
+// workspaces are fixed, in memory; their tarballs are files of the test.
+type workspaces struct {
+	loaded map[string]*core.Workspace
+	dir    string
+}
+
+func (w *workspaces) Workspace(name string) (*core.Workspace, string, error) {
+	ws := w.loaded[name]
+	if ws == nil {
+		return nil, "", core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
+	}
+	return ws, "rev-1", nil
+}
+
+func (w *workspaces) List() []workspace.Status {
+	return []workspace.Status{{Name: "default", Revision: "rev-1", Tasks: 2}}
+}
+
+func (w *workspaces) Tarball(_ context.Context, name, revision string) (string, error) {
+	if w.loaded[name] == nil || revision != "rev-1" {
+		return "", core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
+	}
+	return filepath.Join(w.dir, "default.tar.gz"), nil
+}
+
+func (w *workspaces) Ready() bool { return true }
+
+// bundle is the API on a real engine and database.
+type bundle struct {
+	t      *testing.T
+	url    string
+	api    *httpapi.API
+	store  *postgres.Store
+	loaded map[string]*core.Workspace
+}
+
+func newBundle(t *testing.T) *bundle {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "default.tar.gz"), []byte("a tarball"), 0o600))
+	ws := &workspaces{dir: dir, loaded: map[string]*core.Workspace{"default": {
+		Secrets: map[string]any{"password": "hunter22"},
+		Actions: map[string]*core.Action{"act": {Type: "shell", Spec: map[string]any{"cmd": "true"}}},
+		Tasks: map[string]*core.Task{
+			"task":       {Flow: map[string]core.FlowStep{"b": {Action: "act", DependsOn: []string{"a"}}, "a": {Action: "act"}}},
+			"deep/typed": {Folder: "f", Input: map[string]core.InputField{"n": {Type: "integer", Required: true}}, Flow: map[string]core.FlowStep{"a": {Action: "act"}}},
+		},
+		Triggers: map[string]*core.Trigger{
+			"nightly": {Type: "scheduler", Cron: "0 3 * * *", Task: "task", Enabled: true},
+			"off":     {Type: "scheduler", Cron: "0 3 * * *", Task: "deep/typed"},
+		},
+	}}}
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, err := postgres.Open(t.Context(), coretest.Postgres(t), logger)
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	logs, err := joblog.Open(filepath.Join(dir, "logs"), nil)
+	require.NoError(t, err)
+	eng := engine.New(store, ws, logger, engine.Config{})
+	b := &bundle{t: t, store: store, loaded: ws.loaded, api: httpapi.New(httpapi.Config{
+		Engine: eng, Store: store, Logs: logs, Workspaces: ws, WorkerToken: workerToken, Logger: logger,
+	})}
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	b.url = "http://" + listener.Addr().String()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ran, served := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(ran)
+		eng.Run(ctx)
+	}()
+	go func() { served <- b.api.Serve(listener) }()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		require.NoError(t, b.api.Shutdown(context.WithoutCancel(t.Context())))
+		require.NoError(t, <-served)
+		cancel()
+		<-ran
+		require.NoError(t, logs.Close())
+	})
+	return b
+}
+
+// answer is a response that has been read.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+type call struct {
+	method, path, body, contentType, token string
+	header                                 map[string]string
+}
+
+func (b *bundle) do(c call) answer {
+	b.t.Helper()
+	request, err := http.NewRequestWithContext(b.t.Context(), c.method, b.url+c.path, bytes.NewReader([]byte(c.body)))
+	require.NoError(b.t, err)
+	if c.body != "" && c.contentType == "" {
+		c.contentType = "application/json"
+	}
+	if c.contentType != "" {
+		request.Header.Set("Content-Type", c.contentType)
+	}
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	for key, value := range c.header {
+		request.Header.Set(key, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(b.t, err, "%s %s", c.method, c.path)
+	defer func() { require.NoError(b.t, response.Body.Close()) }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(b.t, err)
+	return answer{response.StatusCode, response.Header, body}
+}
+
+func (b *bundle) get(path string) answer {
+	b.t.Helper()
+	return b.do(call{method: "GET", path: path})
+}
+
+// into decodes an answer that must be good.
+func into[T any](t *testing.T, a answer) (value T) {
+	t.Helper()
+	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
+	require.NoError(t, json.Unmarshal(a.body, &value))
+	return value
+}
+
+func (b *bundle) execute() string {
+	b.t.Helper()
+	return into[api.ExecuteResponse](b.t, b.do(call{method: "POST", path: "/api/workspaces/default/tasks/task/execute", body: `{"input":{"x":1}}`})).JobID
+}
+
+// register returns the token of a new worker.
+func (b *bundle) register(name string) string {
+	b.t.Helper()
+	return into[api.Registered](b.t, b.do(call{
+		method: "POST", path: "/worker/register", token: workerToken, body: `{"name":"` + name + `","tags":["shell"],"protocol":1}`,
+	})).Token
+}
+
+// claim takes one step.
+func (b *bundle) claim(token string) api.Claim {
+	b.t.Helper()
+	claimed := into[api.ClaimResponse](b.t, b.do(call{method: "POST", path: "/worker/jobs/claim", token: token, body: `{"max_steps":1,"wait_secs":5}`}))
+	require.Len(b.t, claimed.Steps, 1)
+	return claimed.Steps[0]
+}
