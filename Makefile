@@ -88,9 +88,10 @@ lint: $(TOOLS)/golangci-lint ## Run the linters
 	$(GO) tool -modfile=tools/proto/go.mod buf lint
 
 .PHONY: generate
-generate: ## Make again what is generated: plugin protocol, JSON Schemas, database schema, CLI docs
+generate: postgres ## Make again what is generated: plugin protocol, JSON Schemas, database schema
 	$(GO) tool -modfile=tools/proto/go.mod buf generate
 	$(GO) generate ./...
+	$(WITH_PG) $(GO) run ./tests/tools/schema >db/schema.sql
 
 .PHONY: verify
 verify: ## Fail if something generated is not current

@@ -1,0 +1,215 @@
+-- The schema after all migrations; made by `make generate`.
+CREATE FUNCTION expect_rows(actual bigint, expected bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if actual <> expected then
+    raise exception 'expected % rows, found %', expected, actual using errcode = 'serialization_failure';
+  end if;
+end $$;
+
+CREATE TABLE job (
+    job_id uuid NOT NULL,
+    workspace text NOT NULL,
+    task_name text NOT NULL,
+    mode text DEFAULT 'distributed'::text NOT NULL,
+    input jsonb,
+    output jsonb,
+    status text NOT NULL,
+    source_type text NOT NULL,
+    source_id text,
+    idempotency_key text,
+    worker_id uuid,
+    revision text,
+    definition_hash bytea NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    timeout_secs double precision,
+    deadline_at timestamp with time zone,
+    cancel_requested_at timestamp with time zone,
+    timed_out boolean DEFAULT false NOT NULL,
+    error_message text,
+    log_path text,
+    archived_at timestamp with time zone,
+    parent_job_id uuid,
+    parent_step_name text,
+    origin_job_id uuid,
+    open_steps integer NOT NULL,
+    intolerable_failures integer DEFAULT 0 NOT NULL,
+    CONSTRAINT job_mode_check CHECK ((mode = ANY (ARRAY['distributed'::text, 'local'::text]))),
+    CONSTRAINT job_source_type_check CHECK ((source_type = ANY (ARRAY['trigger'::text, 'user'::text, 'api'::text, 'webhook'::text, 'hook'::text, 'task'::text]))),
+    CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE job_step (
+    step_id bigint NOT NULL,
+    job_id uuid NOT NULL,
+    step_name text NOT NULL,
+    flow_step text NOT NULL,
+    action_name text NOT NULL,
+    action_type text NOT NULL,
+    action_image text,
+    action_spec jsonb,
+    input jsonb,
+    output jsonb,
+    status text NOT NULL,
+    required_tags jsonb NOT NULL,
+    runner text NOT NULL,
+    executor text DEFAULT 'worker'::text NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
+    continue_on_failure boolean DEFAULT false NOT NULL,
+    dependants bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    open_deps integer NOT NULL,
+    priority smallint DEFAULT 0 NOT NULL,
+    route_id integer,
+    ready_at timestamp with time zone,
+    worker_id uuid,
+    claim_id uuid,
+    claimed_at timestamp with time zone,
+    lease_hash bytea,
+    started_at timestamp with time zone,
+    deadline_at timestamp with time zone,
+    timeout_secs double precision,
+    stop_reason text,
+    stop_requested_at timestamp with time zone,
+    stop_sent_at timestamp with time zone,
+    runner_state bytea,
+    completed_at timestamp with time zone,
+    exit_code integer,
+    error_message text,
+    CONSTRAINT job_step_executor_check CHECK ((executor = ANY (ARRAY['worker'::text, 'server'::text]))),
+    CONSTRAINT job_step_runner_state_check CHECK ((octet_length(runner_state) <= 4096)),
+    CONSTRAINT job_step_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'ready'::text, 'running'::text, 'completed'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text]))),
+    CONSTRAINT job_step_stop_reason_check CHECK ((stop_reason = ANY (ARRAY['cancelled'::text, 'timed_out'::text, 'superseded'::text])))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_analyze_scale_factor='0.02');
+
+CREATE SEQUENCE job_step_block
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE route (
+    route_id integer NOT NULL,
+    tags text[] NOT NULL
+);
+
+ALTER TABLE route ALTER COLUMN route_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME route_route_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE schema_migrations (
+    version character varying NOT NULL
+);
+
+CREATE TABLE step_attempt (
+    step_id bigint NOT NULL,
+    attempt integer NOT NULL,
+    status text NOT NULL,
+    worker_id uuid,
+    started_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    exit_code integer,
+    error_message text
+);
+
+CREATE TABLE task_definition (
+    hash bytea NOT NULL,
+    body jsonb NOT NULL
+);
+
+CREATE TABLE worker (
+    worker_id uuid NOT NULL,
+    name text NOT NULL,
+    capabilities jsonb DEFAULT '["shell"]'::jsonb NOT NULL,
+    tags jsonb DEFAULT '[]'::jsonb NOT NULL,
+    version text DEFAULT ''::text NOT NULL,
+    plugins jsonb DEFAULT '[]'::jsonb NOT NULL,
+    token_hash bytea NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    superseded_by uuid,
+    last_heartbeat timestamp with time zone,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT worker_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text])))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY job
+    ADD CONSTRAINT job_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY job_step
+    ADD CONSTRAINT job_step_job_id_step_name_key UNIQUE (job_id, step_name);
+
+ALTER TABLE ONLY job_step
+    ADD CONSTRAINT job_step_pkey PRIMARY KEY (step_id);
+
+ALTER TABLE ONLY route
+    ADD CONSTRAINT route_pkey PRIMARY KEY (route_id);
+
+ALTER TABLE ONLY route
+    ADD CONSTRAINT route_tags_key UNIQUE (tags);
+
+ALTER TABLE ONLY schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY step_attempt
+    ADD CONSTRAINT step_attempt_pkey PRIMARY KEY (step_id, attempt);
+
+ALTER TABLE ONLY task_definition
+    ADD CONSTRAINT task_definition_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY worker
+    ADD CONSTRAINT worker_pkey PRIMARY KEY (worker_id);
+
+ALTER TABLE ONLY worker
+    ADD CONSTRAINT worker_token_hash_key UNIQUE (token_hash);
+
+CREATE INDEX job_created ON job USING btree (created_at DESC, job_id DESC);
+
+CREATE INDEX job_deadline ON job USING btree (deadline_at) WHERE ((deadline_at IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'running'::text])));
+
+CREATE UNIQUE INDEX job_idempotency ON job USING btree (workspace, task_name, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+CREATE INDEX job_open ON job USING btree (created_at) WHERE (status = ANY (ARRAY['pending'::text, 'running'::text]));
+
+CREATE INDEX job_parent ON job USING btree (parent_job_id) WHERE (parent_job_id IS NOT NULL);
+
+CREATE INDEX job_step_ready ON job_step USING btree (route_id, priority DESC, ready_at, step_id) WHERE (status = 'ready'::text);
+
+CREATE INDEX job_step_running ON job_step USING btree (worker_id, claim_id) WHERE (status = 'running'::text);
+
+CREATE INDEX job_task ON job USING btree (workspace, task_name, created_at DESC);
+
+CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE (status = ANY (ARRAY['failed'::text, 'cancelled'::text]));
+
+CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
+
+CREATE INDEX worker_name ON worker USING btree (name);
+
+CREATE INDEX worker_registered ON worker USING btree (registered_at DESC, worker_id);
+
+ALTER TABLE ONLY job
+    ADD CONSTRAINT job_definition_hash_fkey FOREIGN KEY (definition_hash) REFERENCES task_definition(hash);
+
+ALTER TABLE ONLY job
+    ADD CONSTRAINT job_parent_job_id_fkey FOREIGN KEY (parent_job_id) REFERENCES job(job_id);
+
+ALTER TABLE ONLY job_step
+    ADD CONSTRAINT job_step_job_id_fkey FOREIGN KEY (job_id) REFERENCES job(job_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY job_step
+    ADD CONSTRAINT job_step_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(route_id);
+
+ALTER TABLE ONLY step_attempt
+    ADD CONSTRAINT step_attempt_step_id_fkey FOREIGN KEY (step_id) REFERENCES job_step(step_id) ON DELETE CASCADE;
+
