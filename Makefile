@@ -1,6 +1,8 @@
 # Strøm's build. `make` prints what there is.
 
 GO       ?= go
+GOFLAGS  ?= -buildvcs=false
+export GOFLAGS
 BIN      := bin
 TOOLS    := .bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -10,13 +12,16 @@ VERSION_PKG := github.com/stroem/stroem/core/version
 LDFLAGS  := -s -w -X $(VERSION_PKG).Version=$(VERSION) -X $(VERSION_PKG).Commit=$(COMMIT) -X $(VERSION_PKG).Date=$(DATE)
 PROGRAMS := $(notdir $(wildcard cmd/*))
 PLUGINS  := $(notdir $(wildcard plugins/*))
-# Packages whose tests start real servers or processes, and those that need neither.
 E2E      := ./tests/e2e/...
 # Tests share one PostgreSQL; scripts/with-postgres starts it.
 WITH_PG  := scripts/with-postgres
 TEST     := $(GO) test -race -timeout 15m
-
-export GOFLAGS ?= -buildvcs=false
+# Only tests are built with the race detector. All else is built with these flags, so that it is compiled once.
+PLAIN    := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath'
+# Packages that use a database in their tests, and those that do not.
+PACKAGES  = $(GO) list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./...
+WITH_DB   = $(PACKAGES) | grep core/coretest | grep -v '/tests/e2e ' | cut -d ' ' -f 1
+WITHOUT_DB = $(PACKAGES) | grep -v core/coretest | cut -d ' ' -f 1
 
 .DEFAULT_GOAL := help
 
@@ -24,14 +29,14 @@ export GOFLAGS ?= -buildvcs=false
 
 .PHONY: help
 help: ## Print this help
-	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_\/-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9\/-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: postgres build ## Run the sample workspace: a workflow that works and one that fails
 	scripts/demo
 
 .PHONY: test
-test: postgres build ## Run all tests
+test: postgres ## Run all tests, with the race detector
 	$(WITH_PG) $(TEST) ./...
 
 ##@ Build
@@ -39,13 +44,13 @@ test: postgres build ## Run all tests
 .PHONY: build
 build: ## Build the programs into bin/ and the plugins into bin/plugins/
 	@mkdir -p $(BIN)/plugins
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/plugins/ $(PLUGINS:%=./plugins/%)
+	$(PLAIN) $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
+	$(PLAIN) $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/plugins/ $(PLUGINS:%=./plugins/%)
 
 .PHONY: build/cross
 build/cross: ## Check that the programs build for Windows and macOS
-	CGO_ENABLED=0 GOOS=windows $(GO) build -o /dev/null ./cmd/... ./plugins/...
-	CGO_ENABLED=0 GOOS=darwin $(GO) build -o /dev/null ./cmd/... ./plugins/...
+	$(PLAIN) GOOS=windows $(GO) build -o /dev/null ./cmd/... ./plugins/...
+	$(PLAIN) GOOS=darwin $(GO) build -o /dev/null ./cmd/... ./plugins/...
 
 .PHONY: clean
 clean: ## Remove what was built
@@ -54,19 +59,19 @@ clean: ## Remove what was built
 ##@ Test
 
 .PHONY: test/unit
-test/unit: ## Run the tests that need no database and no built program
-	$(GO) test -race -short . ./core ./core/archive/... ./core/config/... ./core/joblog/... ./core/template/... ./core/workflow/... ./pluginapi/...
+test/unit: ## Run the tests that need no database
+	$(TEST) $$($(WITHOUT_DB))
 
 .PHONY: test/integration
 test/integration: postgres ## Run the tests of packages on a real PostgreSQL
-	$(WITH_PG) $(TEST) ./core/... ./pluginapi/... ./plugins/...
+	$(WITH_PG) $(TEST) $$($(WITH_DB))
 
 .PHONY: test/e2e
-test/e2e: postgres build ## Run the golden scenarios and crash tests on the built programs
+test/e2e: postgres ## Run the golden scenarios and crash tests on the built programs
 	$(WITH_PG) $(TEST) $(E2E)
 
 .PHONY: test/race
-test/race: test ## Run all tests with the race detector, as `make test` always does
+test/race: test ## The same as `make test`
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for 10 seconds
@@ -74,7 +79,7 @@ fuzz: ## Run every fuzz target for 10 seconds
 
 .PHONY: bench
 bench: postgres build ## Measure P1 to P5 and P9 beside their baselines; writes bench/results.json and .md
-	$(WITH_PG) --durable $(GO) run ./tests/bench -bin $(BIN) -out bench
+	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench
 
 .PHONY: nightly
 nightly: ci bench ## All of CI, the benchmark, and longer fuzzing
@@ -84,14 +89,16 @@ nightly: ci bench ## All of CI, the benchmark, and longer fuzzing
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run the linters
-	$(TOOLS)/golangci-lint run ./...
+	$(PLAIN) $(TOOLS)/golangci-lint run ./...
 	$(GO) tool -modfile=tools/proto/go.mod buf lint
 
 .PHONY: generate
 generate: postgres ## Make again what is generated: plugin protocol, JSON Schemas, database schema
 	$(GO) tool -modfile=tools/proto/go.mod buf generate
-	$(GO) generate ./...
-	$(WITH_PG) $(GO) run ./tests/tools/schema >db/schema.sql
+	$(PLAIN) $(GO) generate ./...
+	@mkdir -p $(TOOLS)
+	$(WITH_PG) env $(PLAIN) $(GO) run ./tests/tools/schema >$(TOOLS)/schema.sql
+	@cmp -s $(TOOLS)/schema.sql db/schema.sql || cp $(TOOLS)/schema.sql db/schema.sql
 
 .PHONY: verify
 verify: ## Fail if something generated is not current
@@ -105,9 +112,13 @@ ci: ## All that a change has to pass, with seconds per stage
 
 .PHONY: db/new
 db/new: ## Add a migration: make db/new name=add_table
-	@test -n "$(name)" || { echo 'Say its name: make db/new name=add_table' >&2; exit 2; }
+	@echo '$(name)' | grep -Eqx '[a-z0-9_]+' || \
+		{ echo 'Say its name in lower case letters, digits and _: make db/new name=add_table' >&2; exit 2; }
 	@file=db/migrations/$$(date -u +%Y%m%d%H%M%S)_$(name).sql; \
 	printf -- '-- migrate:up\n\n-- migrate:down\n' >"$$file" && echo "$$file"
+
+.PHONY: tools
+tools: $(TOOLS)/golangci-lint ## Build the linter, which takes minutes once
 
 .PHONY: postgres
 postgres: ## Install PostgreSQL where that can be done, else say how
@@ -115,4 +126,4 @@ postgres: ## Install PostgreSQL where that can be done, else say how
 
 $(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@mkdir -p $(TOOLS)
-	cd tools/lint && CGO_ENABLED=0 $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd tools/lint && $(PLAIN) $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

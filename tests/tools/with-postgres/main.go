@@ -36,7 +36,7 @@ func main() {
 }
 
 func run(durable bool, command []string) (int, error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	address := os.Getenv(coretest.DatabaseURL)
 	if address == "" {
