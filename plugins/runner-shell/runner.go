@@ -96,7 +96,7 @@ func (r *runner) environment(req *pluginapi.RunRequest, dir string) []string {
 }
 
 // Remove kills a run that outlived the plugin that started it. Normally there is none: the watchdog was faster.
-func (r *runner) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
+func (r *runner) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {
 	r.mu.Lock()
 	p := r.running[req.RunID]
 	r.mu.Unlock()
@@ -114,7 +114,7 @@ func (r *runner) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
 	}
 	if s.Started != "" && startTime(s.Group) == s.Started {
 		killGroup(s.Group)
-		r.log.InfoContext(_, "killed a process group that a former instance left behind", "pgid", s.Group, "run", req.RunID)
+		r.log.InfoContext(ctx, "killed a process group that a former instance left behind", "pgid", s.Group, "run", req.RunID)
 	}
 	return nil
 }
