@@ -21,6 +21,7 @@ import (
 	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/config"
 	"github.com/stroem/stroem/core/pgserver"
+	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/server"
 	"github.com/stroem/stroem/core/worker"
 )
@@ -140,7 +141,7 @@ func (f devFlags) directory() (dir string, remove func(), err error) {
 // configure writes the configuration of server and worker, for whoever wants to see it, and loads it.
 func (f devFlags) configure(dir, workspace, databaseURL string) (s config.Server, w config.Worker, err error) {
 	token := rand.Text()
-	plugins := worker.PluginDir(f.plugins)
+	plugins := pluginhost.Dir(f.plugins)
 	serverFile, err := writeConfig(dir, config.ServerFile, map[string]any{
 		"listen": f.listen, "data_dir": filepath.Join(dir, "server"), "worker_token": token,
 		"db":         map[string]any{"url": databaseURL},

@@ -132,7 +132,7 @@ func (f triggerFlags) read(ctx context.Context, c *client.Client, task string) (
 	}
 	if len(document) > 0 {
 		if err := json.Unmarshal(document, &input); err != nil || input == nil {
-			return nil, errors.New("Invalid JSON input: it has to be an object, like {\"name\": \"value\"}") //nolint:revive,staticcheck // the contract's words
+			return nil, errors.New("Invalid JSON input: it has to be an object, like {\"name\": \"value\"}") //nolint:staticcheck // the contract's words
 		}
 	}
 	if len(f.fields) == 0 {

@@ -78,7 +78,11 @@ func (s *Server) Run(ctx context.Context) (err error) {
 }
 
 func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginhost.Host) (err error) {
-	workspaces, err := workspace.New(s.workspaceConfig(host))
+	sources, err := s.workspaceConfig(host)
+	if err != nil {
+		return err
+	}
+	workspaces, err := workspace.New(sources)
 	if err != nil {
 		return err
 	}
@@ -161,4 +165,18 @@ func (s *Server) hostConfig() pluginhost.Config {
 		Dir: pluginhost.Dir(s.config.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindSource}, Only: only, Plugins: plugins,
 		RequirePinned: s.config.Plugins.RequirePinned, DataDir: filepath.Join(s.config.DataDir, "plugins"), Logger: s.logger,
 	}
+}
+
+func (s *Server) workspaceConfig(host *pluginhost.Host) (workspace.Config, error) {
+	c := workspace.Config{
+		Dir: filepath.Join(s.config.DataDir, "workspaces"), Sources: host, Workspaces: map[string]workspace.Source{}, Logger: s.logger,
+	}
+	for name, w := range s.config.Workspaces {
+		settings, err := w.Settings.JSON()
+		if err != nil {
+			return c, fmt.Errorf("encode the settings of workspace %s: %w", name, err)
+		}
+		c.Workspaces[name] = workspace.Source{Type: w.Type, Interval: w.PollInterval, Settings: settings}
+	}
+	return c, nil
 }

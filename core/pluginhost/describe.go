@@ -1,0 +1,91 @@
+package pluginhost
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// typeName is what action types, their runners and their tags are called.
+var typeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+
+// checkDescription says whether the plugin is what its file name says, and makes sense.
+func checkDescription(c *candidate, d *pluginapi.Description) error {
+	switch {
+	case d.Kind != c.kind:
+		return fmt.Errorf("%s is named as a %s, but is a %s", c.binary.path(), c.kind, d.Kind)
+	case d.Name != c.name:
+		return fmt.Errorf("%s calls itself %q: it has to be installed or configured as %s-%s", c.binary.path(), d.Name, d.Kind, d.Name)
+	}
+	if err := checkSchema(d.ConfigSchema); err != nil {
+		return fmt.Errorf("schema of its configuration: %w", err)
+	}
+	if err := checkSchema(d.SettingsSchema); err != nil {
+		return fmt.Errorf("schema of its settings: %w", err)
+	}
+	if isRunner := d.Kind == pluginapi.KindRunner; isRunner != (len(d.ActionTypes) > 0) {
+		return fmt.Errorf("a %s with %d action types: runners have some, all others have none", d.Kind, len(d.ActionTypes))
+	}
+	seen := map[actionKey]bool{}
+	for _, t := range d.ActionTypes {
+		if err := checkActionType(t); err != nil {
+			return fmt.Errorf("action type %v: %w", keyOf(t), err)
+		}
+		if seen[keyOf(t)] {
+			return fmt.Errorf("action type %v: described twice", keyOf(t))
+		}
+		seen[keyOf(t)] = true
+	}
+	return nil
+}
+
+func checkActionType(t pluginapi.ActionType) error {
+	switch {
+	case !typeName.MatchString(t.Name):
+		return fmt.Errorf("%q is not a name for it", t.Name)
+	case t.Runner != "" && !typeName.MatchString(t.Runner):
+		return fmt.Errorf("%q is not a name for its runner", t.Runner)
+	case !typeName.MatchString(t.Tag):
+		return fmt.Errorf("%q is not a tag", t.Tag)
+	}
+	if err := checkSchema(t.SpecSchema); err != nil {
+		return fmt.Errorf("schema of its spec: %w", err)
+	}
+	return nil
+}
+
+func checkSchema(schema json.RawMessage) error {
+	if len(schema) == 0 {
+		return nil
+	}
+	_, err := resolveSchema(schema)
+	return err
+}
+
+func resolveSchema(text json.RawMessage) (*jsonschema.Resolved, error) {
+	var schema jsonschema.Schema
+	if err := json.Unmarshal(text, &schema); err != nil {
+		return nil, fmt.Errorf("not a JSON schema: %w", err)
+	}
+	resolved, err := schema.Resolve(nil)
+	if err != nil {
+		return nil, fmt.Errorf("not a JSON schema: %w", err)
+	}
+	return resolved, nil
+}
+
+// actionKey is what decides which plugin executes an action.
+type actionKey struct{ name, runner string }
+
+func keyOf(t pluginapi.ActionType) actionKey { return actionKey{t.Name, t.Runner} }
+
+func (k actionKey) String() string {
+	if k.runner == "" {
+		return k.name
+	}
+	return fmt.Sprintf("%s (runner %s)", k.name, k.runner)
+}

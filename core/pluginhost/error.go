@@ -1,0 +1,43 @@
+package pluginhost
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// ErrPluginGone is in the tree of errors of calls to a plugin that does not run, or that ended during the call. What the
+// call did is not known. The errors are [*pluginapi.Error] with CodeUnavailable, as all others of plugins are.
+var ErrPluginGone = errors.New("the plugin is gone")
+
+// ErrConflict is in the tree of the error of [Host.Start] when two plugins offer the same.
+var ErrConflict = errors.New("two plugins offer the same")
+
+// gone returns an error with ErrPluginGone.
+func gone(label, format string, args ...any) error {
+	return &pluginapi.Error{
+		Code: pluginapi.CodeUnavailable, Message: label + ": " + fmt.Sprintf(format, args...), Retryable: true, Err: ErrPluginGone,
+	}
+}
+
+// refusal is a reason for which a plugin is not started again.
+type refusal struct{ err error }
+
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+func refuse(format string, args ...any) error { return &refusal{err: fmt.Errorf(format, args...)} }
+
+// maxReason bounds what a broken plugin can put into an error of its start, in bytes.
+const maxReason = 500
+
+// oneLine makes a start error fit for a log: go-plugin's span lines and repeat whatever the program printed.
+func oneLine(err error) string {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,116 @@
+package pluginhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	maxLogLine   = 64 << 10 // bytes; what is longer is cut off
+	logsPerSec   = 100      // per plugin, on average
+	logsAtOnce   = 1000     // beyond the average
+	panicGoes    = "panic: "
+	fatalErrGoes = "fatal error: "
+)
+
+// logWriter takes what a plugin prints, line by line, into the host's log. A line is hclog's JSON or plain text. A
+// plugin that prints without end loses lines; it is neither slowed down nor allowed to fill the host's log.
+type logWriter struct {
+	log   *slog.Logger
+	level slog.Level    // of plain text
+	limit *rate.Limiter // shared by all streams of a plugin
+
+	line    []byte
+	dropped int
+	panicky bool // what follows is the trace of a panic
+}
+
+func newLogLimit() *rate.Limiter { return rate.NewLimiter(logsPerSec, logsAtOnce) }
+
+// Write implements io.Writer; it never fails.
+func (w *logWriter) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		end := bytes.IndexByte(p, '\n')
+		if end < 0 {
+			w.add(p)
+			return n, nil
+		}
+		w.add(p[:end])
+		w.emit()
+		p = p[end+1:]
+	}
+}
+
+func (w *logWriter) add(p []byte) {
+	w.line = append(w.line, p[:min(len(p), maxLogLine-len(w.line))]...)
+}
+
+func (w *logWriter) emit() {
+	line := w.line
+	w.line = w.line[:0]
+	if len(bytes.TrimSpace(line)) == 0 {
+		return
+	}
+	if !w.limit.Allow() {
+		w.dropped++
+		return
+	}
+	if w.dropped > 0 {
+		w.log.Warn("plugin printed too much; lines were dropped", "lines", w.dropped)
+		w.dropped = 0
+	}
+	var record map[string]any
+	if json.Unmarshal(line, &record) == nil {
+		w.record(record)
+		return
+	}
+	w.plain(string(line))
+}
+
+func (w *logWriter) plain(line string) {
+	w.panicky = w.panicky || strings.HasPrefix(line, panicGoes) || strings.HasPrefix(line, fatalErrGoes)
+	level := w.level
+	if w.panicky {
+		level = slog.LevelError
+	}
+	w.log.Log(context.Background(), level, line)
+}
+
+// record logs hclog's JSON; the plugin may put anything into it.
+func (w *logWriter) record(record map[string]any) {
+	message, _ := record["@message"].(string)
+	levelName, _ := record["@level"].(string)
+	level, ok := hclogLevels[levelName]
+	if !ok {
+		level = w.level
+	}
+	var attrs []slog.Attr
+	for _, key := range slices.Sorted(maps.Keys(record)) {
+		if !strings.HasPrefix(key, "@") {
+			attrs = append(attrs, slog.Any(key, record[key]))
+		}
+	}
+	w.log.LogAttrs(context.Background(), level, message, attrs...)
+}
+
+var hclogLevels = map[string]slog.Level{
+	"trace": slog.LevelDebug, "debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// levelOf is the lowest level that a logger takes.
+func levelOf(log *slog.Logger) slog.Level {
+	for _, level := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+		if log.Enabled(context.Background(), level) {
+			return level
+		}
+	}
+	return slog.LevelError
+}

@@ -1,0 +1,317 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// supervisor takes one plugin through its states. Its goroutine alone moves the machine; the rest is read by callers.
+type supervisor struct {
+	*candidate
+	host *Host
+	log  *slog.Logger
+	work context.Context // ends when calls have to end: the host cannot wait for them any longer
+	runs *runs
+
+	mu          sync.Mutex
+	machine     *machine
+	current     *instance // up, whatever its health
+	description *pluginapi.Description
+	lastError   string
+	cause       error         // of the last move for the worse
+	settled     chan struct{} // closed when the first start has come to something
+	once        sync.Once
+}
+
+func newSupervisor(h *Host, c *candidate, log *slog.Logger) *supervisor {
+	return &supervisor{
+		candidate: c, host: h, log: log.With("plugin", c.file), work: h.work, runs: newRuns(),
+		machine: newMachine(h.config.Limits, time.Now()), settled: make(chan struct{}),
+	}
+}
+
+// known is the description of the plugin, nil as long as it has not started once.
+func (s *supervisor) known() *pluginapi.Description {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.description
+}
+
+// refused is why the plugin must not run, nil if it may.
+func (s *supervisor) refused() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.machine.state != StateFailed {
+		return nil
+	}
+	return s.cause
+}
+
+func (s *supervisor) state() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.machine.state
+}
+
+// acquire counts a call to the instance of the moment, unless there is none that takes calls.
+func (s *supervisor) acquire() (*instance, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil || s.machine.state != StateReady && s.machine.state != StateUnhealthy || !s.current.calls.begin() {
+		reason := s.lastError
+		if reason == "" {
+			reason = "no process runs"
+		}
+		return nil, gone(s.label(), "the plugin is %s: %s", s.machine.state, reason)
+	}
+	return s.current, nil
+}
+
+// on takes in an event; what others can see of it is announced.
+func (s *supervisor) on(e event, cause error) State {
+	s.mu.Lock()
+	before := s.machine.state
+	after := s.machine.on(e, time.Now())
+	if cause != nil {
+		s.cause, s.lastError = cause, oneLine(cause)
+	} else if after == StateReady {
+		s.cause, s.lastError = nil, ""
+	}
+	s.mu.Unlock()
+	if after != StateStarting && after != StateConfiguring {
+		s.once.Do(func() { close(s.settled) })
+	}
+	if before != after {
+		s.tell(after, cause)
+		s.host.announce()
+	}
+	return after
+}
+
+func (s *supervisor) tell(state State, cause error) {
+	switch {
+	case state == StateFailed:
+		s.log.Error("plugin has failed and is not started again", "path", s.binary.path(), "error", cause)
+	case state == StateUnhealthy && !s.configured:
+		s.log.Info("plugin is not available", "reason", cause)
+	case cause != nil:
+		s.log.Warn("plugin", "state", string(state), "error", cause)
+	default:
+		s.log.Debug("plugin", "state", string(state))
+	}
+}
+
+// run supervises until stop ends, then drains.
+func (s *supervisor) run(stop context.Context) {
+	for stop.Err() == nil {
+		switch s.state() {
+		case StateStarting:
+			s.start(stop)
+		case StateReady, StateUnhealthy:
+			s.watch(stop)
+		case StateBackoff:
+			s.pause(stop)
+		default:
+			<-stop.Done()
+		}
+	}
+	s.drain()
+}
+
+// start launches a process and configures it.
+func (s *supervisor) start(stop context.Context) {
+	if err := s.check(s.host.config.RequirePinned); err != nil {
+		s.on(eventRefused, err)
+		return
+	}
+	i, description, err := launch(stop, s.candidate, s.host.config.Limits, s.log)
+	if err != nil {
+		s.on(eventLost, fmt.Errorf("start: %w", err))
+		return
+	}
+	s.on(eventDescribed, nil)
+	health, err := s.configure(stop, i, description)
+	if err != nil {
+		i.stop(0)
+		e := eventLost
+		if _, refused := errors.AsType[*refusal](err); refused {
+			e = eventRefused
+		}
+		s.on(e, err)
+		return
+	}
+	s.mu.Lock()
+	s.current, s.description = i, description
+	s.mu.Unlock()
+	if health.State == pluginapi.Healthy {
+		s.on(eventHealthy, nil)
+	} else {
+		s.on(eventSick, errors.New(health.Message))
+	}
+}
+
+func (s *supervisor) configure(stop context.Context, i *instance, d *pluginapi.Description) (*pluginapi.Health, error) {
+	if err := checkDescription(s.candidate, d); err != nil {
+		return nil, &refusal{err}
+	}
+	if err := s.host.claim(s, d); err != nil {
+		return nil, &refusal{err}
+	}
+	config, err := settings(s.candidate, d)
+	if err != nil {
+		return nil, &refusal{err}
+	}
+	data, err := s.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(stop, s.host.config.Limits.Configure)
+	defer cancel()
+	if err := i.plugin().Configure(ctx, &pluginapi.Config{Settings: config, DataDir: data}); err != nil {
+		if pluginapi.CodeOf(err) == pluginapi.CodeInvalid {
+			return nil, refuse("configure: %w", err)
+		}
+		return nil, fmt.Errorf("configure: %w", err)
+	}
+	s.removeLost(stop, i)
+	health, err := s.health(stop, i)
+	if err != nil {
+		return nil, fmt.Errorf("ask for its health: %w", err)
+	}
+	return health, nil
+}
+
+func (s *supervisor) dataDir() (string, error) {
+	if s.host.config.DataDir == "" {
+		return "", nil
+	}
+	dir := filepath.Join(s.host.config.DataDir, s.file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("create the plugin's directory: %w", err)
+	}
+	return dir, nil
+}
+
+// removeLost has the new process remove what runs of processes before it left behind, before it is offered work.
+func (s *supervisor) removeLost(stop context.Context, i *instance) {
+	for _, entry := range s.runs.lost(i) {
+		ctx, cancel := context.WithTimeout(stop, s.host.config.Limits.Remove)
+		err := i.runner().Remove(ctx, entry.request())
+		cancel()
+		if err != nil {
+			s.log.Warn("remains of a lost run could not be removed", "run", entry.request().RunID, "error", err)
+		}
+		s.runs.done(entry)
+	}
+}
+
+func (s *supervisor) health(ctx context.Context, i *instance) (*pluginapi.Health, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.host.config.Limits.HealthTimeout)
+	defer cancel()
+	return i.plugin().CheckHealth(ctx)
+}
+
+// watch asks a process that is up for its health until it is up no more.
+func (s *supervisor) watch(stop context.Context) {
+	i := s.instance()
+	ticker := time.NewTicker(s.host.config.Limits.HealthInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop.Done():
+			return
+		case <-i.exited:
+			s.lose(i, i.ending())
+			return
+		case <-ticker.C:
+		}
+		health, err := s.health(stop, i)
+		state := StateReady
+		switch {
+		case stop.Err() != nil:
+			return
+		case err != nil:
+			state = s.on(eventMissed, fmt.Errorf("no answer to a health check: %w", err))
+		case health.State == pluginapi.Healthy:
+			s.on(eventHealthy, nil)
+		default:
+			s.on(eventSick, errors.New(health.Message))
+		}
+		if state == StateBackoff || state == StateFailed {
+			s.release(i)
+			return
+		}
+	}
+}
+
+func (s *supervisor) instance() *instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+func (s *supervisor) lose(i *instance, cause error) {
+	s.on(eventLost, cause)
+	s.release(i)
+}
+
+// release gives up a process: calls to it fail.
+func (s *supervisor) release(i *instance) {
+	s.mu.Lock()
+	s.current = nil
+	s.mu.Unlock()
+	i.calls.close()
+	i.stop(0)
+}
+
+func (s *supervisor) pause(stop context.Context) {
+	s.mu.Lock()
+	wait := s.machine.backoff(rand.Float64()) //nolint:gosec // no secret
+	s.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-stop.Done():
+	case <-timer.C:
+		s.on(eventDue, nil)
+	}
+}
+
+// drain lets the calls under way end, as long as the host can wait, and stops the process.
+func (s *supervisor) drain() {
+	s.on(eventStop, nil)
+	i := s.instance()
+	if i == nil {
+		return
+	}
+	select {
+	case <-i.calls.close():
+	case <-i.exited:
+	}
+	i.stop(s.host.config.Limits.Exit)
+}
+
+// status is what is told of the plugin.
+func (s *supervisor) status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := Status{
+		File: s.file, Name: s.name, Kind: s.kind, Path: s.binary.path(), State: s.machine.state,
+		Restarts: s.machine.total - 1, LastError: s.lastError,
+	}
+	if s.description != nil {
+		status.Version = s.description.Version
+		status.ActionTypes = slices.Clone(s.description.ActionTypes)
+	}
+	return status
+}
