@@ -2,12 +2,12 @@
 package deps
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,29 +18,22 @@ const (
 	module = "github.com/stroem/stroem"
 )
 
-func TestMain(m *testing.M) {
-	if err := observe("cmd", "core", "pluginapi", "plugins", "go.mod"); err != nil {
-		fmt.Fprintln(os.Stderr, "look at the sources:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
 // observe makes the go command run these tests again when the sources change: it caches results by the files that a test
 // opens itself, and knows nothing of those that go list opens.
-func observe(names ...string) error {
-	for _, name := range names {
-		err := filepath.WalkDir(filepath.Join(root, name), func(string, fs.DirEntry, error) error { return nil })
+var observe = sync.OnceValue(func() error {
+	for _, name := range []string{"cmd", "core", "db", "pluginapi", "plugins", "go.mod"} {
+		err := filepath.WalkDir(filepath.Join(root, name), func(_ string, _ fs.DirEntry, err error) error { return err })
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
+})
 
 // list returns the lines that go list prints about packages of the module.
 func list(t *testing.T, args ...string) []string {
 	t.Helper()
+	require.NoError(t, observe())
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
 	cmd.Dir = root
 	cmd.Stderr = os.Stderr
