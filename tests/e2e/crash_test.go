@@ -288,23 +288,23 @@ func TestAWorkerThatIsStoppedRightAfterItsClaim(t *testing.T) {
 	})
 	frozen.signal(syscall.SIGSTOP)
 	s.startWorker("other", nil)
+	before := map[string]api.JobDetail{}
 	for _, id := range ids {
-		job := s.waitThroughOutage(id)
-		require.Contains(t, []string{"completed", "failed"}, job.Status)
+		before[id] = s.waitThroughOutage(id)
+		require.Contains(t, []string{"completed", "failed"}, before[id].Status)
 	}
-	before := runsOf(t, dir)
 	frozen.signal(syscall.SIGCONT)
 	s.eventually("the frozen worker is back", func(ctx context.Context) bool {
 		workers, err := s.Workers(ctx, 10, 0)
 		return err == nil && len(workers) == 2 && workers[0].Status == "active" && workers[1].Status == "active"
 	})
 	for _, id := range ids {
+		// A step whose start the server had accepted may still run once, but what became of it is decided.
 		requireAtMostOneRun(t, dir, id)
 		job, err := s.Job(t.Context(), id, 0)
 		require.NoError(t, err)
-		require.NotNil(t, job.CompletedAt, "its late reports change nothing")
+		require.Equal(t, before[id], job, "its late reports change nothing")
 	}
-	require.Equal(t, before, runsOf(t, dir))
 }
 
 func runsOf(t *testing.T, dir string) map[string]int {
