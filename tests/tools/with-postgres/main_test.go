@@ -28,8 +28,8 @@ func TestMain(m *testing.M) {
 // command is with-postgres with a directory for temporary files of its own, and no server given to it.
 func command(t *testing.T, args ...string) (cmd *exec.Cmd, temp string) {
 	t.Helper()
-	coretest.EmptySchema(t) // skips or fails where there is no PostgreSQL
-	temp, err := os.MkdirTemp("", "stroem-test-with-") // not below t.TempDir: the server's user may not enter that
+	coretest.EmptySchema(t)                            // skips or fails where there is no PostgreSQL
+	temp, err := os.MkdirTemp("", "stroem-test-with-") //nolint:usetesting // the server's user may not enter t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(temp) })
 	require.NoError(t, os.Chmod(temp, 0o755))
