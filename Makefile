@@ -97,7 +97,7 @@ generate: postgres ## Make again what is generated: plugin protocol, JSON Schema
 	$(GO) tool -modfile=tools/proto/go.mod buf generate
 	$(PLAIN) $(GO) generate ./...
 	@mkdir -p $(TOOLS)
-	$(WITH_PG) env $(PLAIN) $(GO) run ./tests/tools/schema >$(TOOLS)/schema.sql
+	env -u STROEM_TEST_DATABASE_URL $(WITH_PG) env $(PLAIN) $(GO) run ./tests/tools/schema >$(TOOLS)/schema.sql
 	@cmp -s $(TOOLS)/schema.sql db/schema.sql || cp $(TOOLS)/schema.sql db/schema.sql
 
 .PHONY: verify
