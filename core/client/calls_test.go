@@ -155,10 +155,10 @@ func TestRequests(t *testing.T) {
 		},
 		"complete": {
 			call: func(ctx context.Context, c *client.Client) error {
-				_, err := c.Complete(ctx, api.CompleteRequest{Completions: []api.Completion{{StepID: 1, Lease: "l", Error: "no"}}})
+				_, err := c.Complete(ctx, api.CompleteRequest{Completions: []api.Completion{{StepID: 1, Lease: "l", Error: "<no>"}}})
 				return err
 			},
-			want: "POST /worker/steps/complete", body: `{"completions":[{"step_id":1,"lease":"l","error":"no"}]}`,
+			want: "POST /worker/steps/complete", body: `{"completions":[{"step_id":1,"lease":"l","error":"<no>"}]}`,
 		},
 		"append logs": {
 			call: func(ctx context.Context, c *client.Client) error {

@@ -32,7 +32,8 @@ type Options struct {
 type Client struct {
 	base  *url.URL
 	token string
-	limit int64 // answerLimit; smaller in tests
+	limit int64         // answerLimit; smaller in tests
+	stall time.Duration // stallLimit; shorter in tests
 	http  *http.Client
 }
 
@@ -69,7 +70,7 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{base: base, token: o.Token, limit: answerLimit, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+	return &Client{base: base, token: o.Token, limit: answerLimit, stall: stallLimit, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
 }
 
 // noRedirect keeps the token from being sent to where a redirect points.
@@ -176,11 +177,13 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	case []byte:
 		body, contentType = bytes.NewReader(b), "application/x-ndjson"
 	default:
-		data, err := json.Marshal(b)
-		if err != nil {
+		var data bytes.Buffer
+		encoder := json.NewEncoder(&data)
+		encoder.SetEscapeHTML(false) // log lines full of < must not grow sixfold
+		if err := encoder.Encode(b); err != nil {
 			return nil, fmt.Errorf("encode request: %w", err)
 		}
-		body = bytes.NewReader(data)
+		body = bytes.NewReader(bytes.TrimSuffix(data.Bytes(), []byte("\n")))
 	}
 	target := strings.TrimSuffix(c.base.String(), "/") + r.path
 	if len(r.query) > 0 {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -50,4 +51,23 @@ func TestAnswerWithoutEnd(t *testing.T) {
 	c.limit = 1 << 10
 	_, err = c.Workspaces(t.Context())
 	require.ErrorContains(t, err, "is larger than 1024 bytes")
+}
+
+func TestDownloadThatStalls(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte("first"))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	c, err := New(Options{Server: server.URL})
+	require.NoError(t, err)
+	defer c.Close()
+	c.stall = 20 * time.Millisecond
+	body, err := c.Workspace(t.Context(), "/worker/workspace/ws.tar.gz")
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, body)
+	require.ErrorContains(t, err, "nothing came for 20ms")
+	require.NoError(t, body.Close())
 }

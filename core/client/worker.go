@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -60,25 +58,4 @@ func (c *Client) AppendLogs(ctx context.Context, job, step, lease string, first 
 		header: http.Header{"X-Stroem-Lease": {lease}},
 	}, &api.Status{})
 	return err
-}
-
-// Workspace opens the tarball that a claim's workspace_url names. The caller closes it; ctx bounds all of the reading.
-func (c *Client) Workspace(ctx context.Context, workspaceURL string) (io.ReadCloser, error) {
-	target, err := url.Parse(workspaceURL)
-	if err != nil {
-		return nil, fmt.Errorf("read the workspace's address: %w", err)
-	}
-	response, err := c.send(ctx, request{method: http.MethodGet, path: target.EscapedPath(), query: target.Query()})
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode == http.StatusOK {
-		return response.Body, nil
-	}
-	defer func() { _ = response.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	if err != nil {
-		return nil, fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
-	}
-	return nil, readError(response, data)
 }

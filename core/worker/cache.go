@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -17,67 +18,72 @@ import (
 )
 
 // cache keeps the files of workspace revisions: a directory each, complete from the moment that it exists, and never
-// changed. Those in use are counted; beyond the limit the ones that were not used for longest go.
+// changed. Those in use are counted; beyond the limit the ones that were not used for longest go. Workers on one machine
+// may share the directory.
 type cache struct {
 	dir   string
 	limit int64 // bytes; 0: none
 
-	mu      sync.Mutex
-	entries map[string]*revision // by directory
+	mu        sync.Mutex
+	revisions map[string]*revision // by directory
 }
 
 type revision struct {
-	ready chan struct{} // closed once err or size is known
-	err   error
-	size  int64
-	users int
-	used  time.Time
+	ready     chan struct{} // closed once err or size is known
+	err       error
+	abandoned bool // err is only that whoever downloaded was stopped
+	size      int64
+	users     int
+	used      time.Time
 }
 
 func newCache(dir string, limit int64) *cache {
-	return &cache{dir: dir, limit: limit, entries: map[string]*revision{}}
+	return &cache{dir: dir, limit: limit, revisions: map[string]*revision{}}
 }
 
-// partial is the suffix of directories that are being filled.
-const partial = ".partial"
+const (
+	// partial is the suffix of directories that are being filled, or removed.
+	partial = ".partial"
+	// abandonedAfter is the age at which nobody works on such a directory any more.
+	abandonedAfter = time.Hour
+)
 
-// clean removes what an earlier process left half-done, and counts what is there.
-func (c *cache) clean() error {
-	workspaces, err := os.ReadDir(c.dir)
+// open counts what is there, and removes what was left half-done.
+func (c *cache) open() error {
+	names, err := fs.Glob(os.DirFS(c.dir), "*/*")
 	if err != nil {
 		return fmt.Errorf("read the workspace cache: %w", err)
 	}
-	for _, ws := range workspaces {
-		revisions, err := os.ReadDir(filepath.Join(c.dir, ws.Name()))
-		if err != nil {
+	for _, name := range names {
+		dir := filepath.Join(c.dir, filepath.FromSlash(name))
+		info, err := os.Lstat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && !info.IsDir():
+			continue // removed meanwhile, or not ours
+		case err != nil:
 			return fmt.Errorf("read the workspace cache: %w", err)
-		}
-		for _, r := range revisions {
-			dir := filepath.Join(c.dir, ws.Name(), r.Name())
-			if strings.HasSuffix(r.Name(), partial) {
-				if err := removeAll(dir); err != nil {
-					return fmt.Errorf("remove an unfinished download: %w", err)
-				}
-				continue
-			}
-			info, err := r.Info()
-			if err != nil {
-				return fmt.Errorf("read the workspace cache: %w", err)
-			}
+		case !strings.HasSuffix(dir, partial):
 			ready := make(chan struct{})
 			close(ready)
-			c.entries[dir] = &revision{ready: ready, size: size(dir), used: info.ModTime()}
+			c.revisions[dir] = &revision{ready: ready, size: size(dir), used: info.ModTime()}
+		case time.Since(info.ModTime()) > abandonedAfter:
+			if err := removeAll(dir); err != nil {
+				return fmt.Errorf("remove an unfinished download: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
+// opener starts the download of a revision's tar.gz.
+type opener func(ctx context.Context) (io.ReadCloser, error)
+
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$`)
 
 // get returns the directory of a revision, downloading it if it is not there; several that need it at once wait for one
 // download. release must be called when the directory is not needed any more.
-func (c *cache) get(ctx context.Context, workspace, rev string, open func(context.Context) (io.ReadCloser, error)) (dir string, release func(), err error) {
-	if !plainName.MatchString(workspace) || !plainName.MatchString(rev) {
+func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (dir string, release func(), err error) {
+	if !plainName.MatchString(workspace) || !plainName.MatchString(rev) || strings.HasSuffix(rev, partial) {
 		return "", nil, fmt.Errorf("the workspace %q or its revision %q is no name", workspace, rev)
 	}
 	dir = filepath.Join(c.dir, workspace, rev)
@@ -85,23 +91,24 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open func(contex
 		r, mine := c.use(dir)
 		if mine {
 			r.size, r.err = c.download(ctx, dir, open)
+			r.abandoned = r.err != nil && ctx.Err() != nil
 			c.settle(dir, r)
 		} else {
 			select {
 			case <-r.ready:
 			case <-ctx.Done():
-				c.release(dir, r)
+				c.release(r)
 				return "", nil, context.Cause(ctx)
 			}
 		}
-		if r.err == nil {
-			return dir, sync.OnceFunc(func() { c.release(dir, r) }), nil
+		if r.err == nil && (mine || c.stands(dir, r)) {
+			return dir, sync.OnceFunc(func() { c.release(r) }), nil
 		}
-		c.release(dir, r)
-		if mine || !errors.Is(r.err, context.Canceled) {
+		c.release(r)
+		if r.err != nil && (mine || !r.abandoned) {
 			return "", nil, r.err
 		}
-		// Whoever downloaded was stopped: somebody else has to.
+		// Another attempt: whoever downloaded was stopped, or somebody has removed the directory.
 	}
 }
 
@@ -109,10 +116,10 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open func(contex
 func (c *cache) use(dir string) (r *revision, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r = c.entries[dir]
+	r = c.revisions[dir]
 	if r == nil {
 		r, mine = &revision{ready: make(chan struct{})}, true
-		c.entries[dir] = r
+		c.revisions[dir] = r
 	}
 	r.users++
 	return r, mine
@@ -124,62 +131,116 @@ func (c *cache) settle(dir string, r *revision) {
 	defer c.mu.Unlock()
 	close(r.ready)
 	if r.err != nil {
-		delete(c.entries, dir)
+		delete(c.revisions, dir)
 	}
 }
 
-func (c *cache) release(dir string, r *revision) {
+// stands tells whether a directory is where it was put; one that is not is forgotten.
+func (c *cache) stands(dir string, r *revision) bool {
+	if _, err := os.Lstat(dir); err == nil {
+		return true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.revisions[dir] == r {
+		delete(c.revisions, dir)
+	}
+	return false
+}
+
+// release ends a use, and removes what is too much.
+func (c *cache) release(r *revision) {
+	c.mu.Lock()
 	r.users--
 	r.used = time.Now()
-	if c.entries[dir] == r {
-		c.shrink()
+	surplus := c.surplus()
+	c.mu.Unlock()
+	for _, dir := range surplus {
+		_ = removeAll(dir) // what stays is removed at a later start
 	}
 }
 
-// shrink removes the revisions that were not used for longest until the rest fits.
-func (c *cache) shrink() {
-	for c.limit > 0 {
-		total, oldest := int64(0), ""
-		for dir, r := range c.entries {
-			total += r.size
-			if r.users == 0 && (oldest == "" || r.used.Before(c.entries[oldest].used)) {
+// surplus takes out the revisions that were not used for longest until the rest fits, and returns where they are then.
+func (c *cache) surplus() (moved []string) {
+	if c.limit == 0 {
+		return nil
+	}
+	var total int64
+	for _, r := range c.revisions {
+		total += r.size
+	}
+	for total > c.limit {
+		oldest := ""
+		for dir, r := range c.revisions {
+			if r.users == 0 && (oldest == "" || r.used.Before(c.revisions[oldest].used)) {
 				oldest = dir
 			}
 		}
-		if total <= c.limit || oldest == "" {
-			return
+		if oldest == "" {
+			break
 		}
-		delete(c.entries, oldest)
-		if err := os.Rename(oldest, oldest+partial); err == nil {
-			_ = removeAll(oldest + partial) // what stays is removed at the next start
+		total -= c.revisions[oldest].size
+		delete(c.revisions, oldest)
+		away := oldest + "." + rand.Text() + partial
+		if os.Rename(oldest, away) == nil {
+			moved = append(moved, away)
 		}
 	}
+	return moved
 }
 
-func (c *cache) download(ctx context.Context, dir string, open func(context.Context) (io.ReadCloser, error)) (int64, error) {
-	tmp := dir + partial
-	if err := removeAll(tmp); err != nil {
-		return 0, fmt.Errorf("remove an unfinished download: %w", err)
-	}
+// download fills a directory beside dir and then puts it in its place.
+func (c *cache) download(ctx context.Context, dir string, open opener) (int64, error) {
+	tmp := dir + "." + rand.Text() + partial
 	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return 0, fmt.Errorf("create the revision's directory: %w", err)
 	}
+	bytes, err := fill(ctx, tmp, open)
+	if err == nil {
+		if err = os.Rename(tmp, dir); errors.Is(err, fs.ErrExist) {
+			return bytes, removeAll(tmp) // another worker was faster
+		}
+	}
+	if err != nil {
+		return 0, errors.Join(err, removeAll(tmp))
+	}
+	return bytes, nil
+}
+
+func fill(ctx context.Context, dir string, open opener) (bytes int64, err error) {
 	body, err := open(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = body.Close() }()
-	if err := archive.Unpack(ctx, body, tmp, archive.DefaultLimits()); err != nil {
-		return 0, errors.Join(fmt.Errorf("unpack the workspace: %w", err), removeAll(tmp))
+	if err := archive.Unpack(ctx, body, dir, archive.DefaultLimits()); err != nil {
+		return 0, fmt.Errorf("unpack the workspace: %w", err)
 	}
-	if err := os.Rename(tmp, dir); err != nil {
-		return 0, fmt.Errorf("put the revision in place: %w", err)
-	}
-	return size(dir), nil
+	return protect(dir)
 }
 
+// protect takes the permission to write from a directory and everything in it, and returns how many bytes it holds.
+func protect(dir string) (bytes int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil || !info.IsDir() && !info.Mode().IsRegular() {
+			return err
+		}
+		if info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
+		return os.Chmod(path, info.Mode().Perm()&^0o222)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("protect the workspace: %w", err)
+	}
+	return bytes, nil
+}
+
+// size is how many bytes a directory holds, as far as it can be read.
 func size(dir string) (total int64) {
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -1,132 +1,76 @@
 package worker
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
 
-	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
-	"github.com/stroem/stroem/core/client"
-	"github.com/stroem/stroem/pluginapi"
 )
 
-// errShutDown stops the steps of a worker that ends.
-var errShutDown = fmt.Errorf("the worker was shut down: %w", pluginapi.ErrStopped)
-
 // take stops what is to be stopped and runs what was claimed. Every step holds a slot.
-func (w *Worker) take(work context.Context, steps []api.Claim, stops []api.Stop) {
-	for _, stop := range stops {
-		w.Logger.Info("stopping a step", "job", stop.JobID, "step", stop.StepName, "reason", stop.Reason)
-		w.steps.stop(stop)
+func (s *session) take(answer api.ClaimResponse) {
+	for _, stop := range answer.Stop {
+		s.Logger.Info("stopping a step", "job", stop.JobID, "step", stop.StepName, "reason", stop.Reason)
+		s.steps.stop(stop)
 	}
-	if len(steps) == 0 {
+	if s.claims.Err() != nil {
+		s.release(len(answer.Steps)) // the server hands them to somebody else when they are not started
 		return
 	}
-	w.group.Go(func() { w.begin(work, steps) })
+	if len(answer.Steps) == 0 {
+		return
+	}
+	runs := make([]*run, len(answer.Steps))
+	for i := range runs {
+		// From now on, so that a stop that comes before the start is not missed.
+		runs[i] = s.steps.add(s.work, &answer.Steps[i])
+	}
+	s.group.Go(func() { s.begin(runs) })
 }
 
 // begin reports the start of all steps of a claim in one call, and spawns those that the server accepts.
-func (w *Worker) begin(work context.Context, steps []api.Claim) {
-	accepted, err := w.start(work, steps)
+func (s *session) begin(runs []*run) {
+	accepted, err := s.start(runs)
 	if err != nil {
-		w.Logger.Warn("the start of steps could not be reported; they go back to the server", "steps", len(steps), "error", err)
+		s.Logger.Warn("the start of steps could not be reported; they go back to the server", "steps", len(runs), "error", err)
 	}
-	for _, step := range steps {
-		if !accepted[step.StepID] {
-			w.release(1)
+	for _, r := range runs {
+		if !accepted[r.step.StepID] {
+			s.steps.remove(r)
+			s.release(1)
 			continue
 		}
-		w.group.Go(func() {
-			completion := w.run(work, &step)
-			w.ended <- finished{step: &step, completion: completion}
+		s.group.Go(func() {
+			completion := s.execute(r)
+			s.steps.remove(r)
+			select {
+			case s.ended <- finished{step: r.step, completion: completion}:
+			case <-s.calls.Done(): // nobody reports any more
+			}
 		})
 	}
 }
 
-func (w *Worker) start(ctx context.Context, steps []api.Claim) (map[int64]bool, error) {
+func (s *session) start(runs []*run) (map[int64]bool, error) {
 	var request api.StartRequest
-	for _, step := range steps {
-		request.Steps = append(request.Steps, api.StepLease{StepID: step.StepID, Lease: step.Lease})
+	for _, r := range runs {
+		request.Steps = append(request.Steps, api.StepLease{StepID: r.step.StepID, Lease: r.step.Lease})
 	}
 	var delay backoff
 	for {
-		results, err := w.server.Start(ctx, request)
-		if err == nil {
-			w.rejected(nil)
+		results, err := s.server.Start(s.work, request)
+		if s.note(err) == nil {
 			accepted := map[int64]bool{}
-			for _, r := range results.Results {
-				accepted[r.StepID] = r.Status == api.Accepted
+			for _, result := range results.Results {
+				accepted[result.StepID] = result.Status == api.Accepted
 			}
 			return accepted, nil
 		}
-		if answer, ok := errors.AsType[*client.Error](err); ok && answer.Status < 500 {
+		if refused(err) {
 			return nil, err
 		}
-		if waitErr := delay.wait(ctx, 50*time.Millisecond, 2*time.Second); waitErr != nil {
-			return nil, err
+		if waitErr := delay.wait(s.work, 50*time.Millisecond, 2*time.Second); waitErr != nil {
+			return nil, fmt.Errorf("%w (%w)", err, waitErr)
 		}
 	}
-}
-
-// release frees slots, and has work asked for them.
-func (w *Worker) release(n int) {
-	if w.slots.give(n) > 0 {
-		w.want()
-	}
-}
-
-// running are the steps that run now.
-type running struct {
-	mu    sync.Mutex
-	stops map[attempt]context.CancelCauseFunc
-}
-
-type attempt struct {
-	step    int64
-	attempt int
-}
-
-func (r *running) add(step *api.Claim, stop context.CancelCauseFunc) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.stops == nil {
-		r.stops = map[attempt]context.CancelCauseFunc{}
-	}
-	r.stops[attempt{step.StepID, step.Attempt}] = stop
-}
-
-func (r *running) remove(step *api.Claim) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.stops, attempt{step.StepID, step.Attempt})
-}
-
-func (r *running) stop(s api.Stop) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if stop := r.stops[attempt{s.StepID, s.Attempt}]; stop != nil {
-		stop(&stopError{core.StopReason(s.Reason)})
-	}
-}
-
-func (r *running) count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.stops)
-}
-
-// stopError ends a run for a reason that the server gave.
-type stopError struct{ reason core.StopReason }
-
-func (e *stopError) Error() string { return "stopped: " + string(e.reason) }
-
-// Unwrap tells the runner how to stop.
-func (e *stopError) Unwrap() error {
-	if e.reason == core.StopTimedOut {
-		return pluginapi.ErrTimedOut
-	}
-	return pluginapi.ErrStopped
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,98 +10,107 @@ import (
 	"github.com/stroem/stroem/core/api"
 )
 
-// pollWait is how long the server holds a poll for which it has nothing.
+// pollWait is how long the server holds a claim for which it has nothing.
 const pollWait = 25 * time.Second
 
-// pollLoop keeps one claim open all the time, with the slots that are free, even if there are none: it is also how the
-// worker hears of stops. It ends with ctx.
-//
-// Slots that become free while a poll without any is open are asked for in the completions that free them. Only if
-// those bring nothing is the poll given up for one with slots (wanted).
-func (w *Worker) pollLoop(ctx, work context.Context, stopClaims context.CancelCauseFunc) {
+// maxClaim is how many steps the server hands out at once.
+const maxClaim = 256
+
+// pollLoop keeps one claim open all the time, with the slots that are free; with none when no work is to be taken.
+func (s *session) pollLoop() {
 	var delay backoff
-	for ctx.Err() == nil {
-		n := w.slots.take(w.Slots)
-		answer, err := w.poll(ctx, n)
-		if err != nil {
-			w.slots.give(n)
-			if w.rejected(err) {
-				stopClaims(ErrSuperseded)
-				return
-			}
-			if ctx.Err() == nil {
-				w.Logger.Warn("claim", "error", err)
-				_ = delay.wait(ctx, 100*time.Millisecond, 5*time.Second) // the loop sees the end of ctx
-			}
-			continue
+	for s.calls.Err() == nil {
+		select {
+		case <-s.wanted: // these slots are asked for now
+		default:
 		}
-		delay = backoff{}
-		w.slots.give(n - len(answer.Steps))
-		w.take(work, answer.Steps, answer.Stop)
+		var changed <-chan struct{}
+		if s.Changed != nil {
+			changed = s.Changed()
+		}
+		tags, n := s.tags(), 0
+		if s.claims.Err() == nil && len(tags) > 0 {
+			n = s.slots.take(maxClaim)
+		}
+		answer, err := s.poll(n, tags, changed)
+		s.slots.give(n - len(answer.Steps))
+		s.take(answer)
+		switch {
+		case err == nil:
+			delay = backoff{}
+		case s.calls.Err() == nil:
+			s.Logger.Warn("claim", "error", err)
+			_ = delay.wait(s.calls, 100*time.Millisecond, 5*time.Second) // the loop sees the end of calls
+		}
 	}
 }
 
-// poll asks for n steps. If the answer is lost, the same claim is repeated, so that steps given out with it are not. A
-// poll for no steps ends early, with an empty answer, when slots are free.
-func (w *Worker) poll(ctx context.Context, n int) (api.ClaimResponse, error) {
-	wait := int(pollWait.Seconds())
-	request := api.ClaimRequest{ClaimID: uuid.NewString(), MaxSteps: &n, WaitSecs: &wait, Tags: w.tags()}
+// errAskAnew interrupts a claim that asks for something else than what is wanted by now.
+var errAskAnew = errors.New("another claim is to be made")
+
+// poll claims up to n steps. It ends early, with an empty answer, when there is another claim to be made. As long as
+// the answer is not known, the claim is repeated: steps that were given out with it are given out again.
+func (s *session) poll(n int, tags []string, changed <-chan struct{}) (api.ClaimResponse, error) {
+	wait, now := int(pollWait.Seconds()), 0
+	request := api.ClaimRequest{ClaimID: uuid.NewString(), MaxSteps: &n, WaitSecs: &wait, Tags: tags}
+	ctx := s.calls
+	if n > 0 {
+		ctx = s.claims
+	}
 	var delay backoff
 	for {
-		answer, interrupted, err := w.pollOnce(ctx, n, request)
-		switch {
-		case interrupted:
-			return api.ClaimResponse{}, nil
-		case err == nil:
-			w.rejected(nil)
-			return answer, nil
-		case w.rejected(err):
+		answer, err := s.claim(ctx, request, changed)
+		if s.note(err) == nil || refused(err) {
 			return answer, err
 		}
-		request.Retry = n > 0
-		if ctx.Err() != nil {
-			return answer, err // steps given out with a lost answer become ready again: they are never started
+		if ctx.Err() != nil || n == 0 && errors.Is(err, errAskAnew) {
+			return api.ClaimResponse{}, nil // steps that it brought are never started, and become ready again
 		}
-		w.Logger.Warn("claim, trying again", "error", err)
-		if waitErr := delay.wait(ctx, 100*time.Millisecond, 5*time.Second); waitErr != nil {
-			return answer, err
+		if n > 0 { // which only asks for what was given out: there is nothing to wait for
+			request.Retry, request.WaitSecs, changed = true, &now, nil
 		}
+		if errors.Is(err, errAskAnew) {
+			continue
+		}
+		s.Logger.Warn("claim, trying again", "error", err)
+		_ = delay.wait(ctx, 100*time.Millisecond, 5*time.Second) // the next call sees the end of ctx
 	}
 }
 
-func (w *Worker) pollOnce(ctx context.Context, n int, request api.ClaimRequest) (answer api.ClaimResponse, interrupted bool, err error) {
-	if n > 0 {
-		answer, err = w.server.Claim(ctx, request)
-		return answer, false, err
-	}
+// claim makes one claim. It is given up, with errAskAnew, when changed is closed, or when it asks for no steps and slots
+// are free.
+func (s *session) claim(ctx context.Context, request api.ClaimRequest, changed <-chan struct{}) (answer api.ClaimResponse, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		answer api.ClaimResponse
-		err    error
-	}
-	results := make(chan result, 1)
+	answered := make(chan struct{})
 	go func() {
-		answer, err := w.server.Claim(ctx, request)
-		results <- result{answer, err}
+		defer close(answered)
+		answer, err = s.server.Claim(ctx, request)
 	}()
-	select {
-	case r := <-results:
-		return r.answer, false, r.err
-	case <-w.wanted:
-		cancel()
-		r := <-results
-		if r.err == nil {
-			return r.answer, false, nil
-		}
-		return api.ClaimResponse{}, true, nil
+	wanted := s.wanted
+	if *request.MaxSteps > 0 {
+		wanted = nil
 	}
+	select {
+	case <-answered:
+		return answer, err
+	case <-wanted:
+	case <-changed:
+	}
+	cancel()
+	if <-answered; err != nil {
+		return answer, errAskAnew
+	}
+	return answer, nil
 }
 
-// want makes the poll ask for the slots that are free.
-func (w *Worker) want() {
+// release frees slots, and has the poll ask work for those that are free.
+func (s *session) release(n int) {
+	if s.slots.give(n) == 0 || s.claims.Err() != nil {
+		return
+	}
 	select {
-	case w.wanted <- struct{}{}:
+	case s.wanted <- struct{}{}:
 	default:
 	}
 }

@@ -12,85 +12,99 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
-	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/pluginapi"
 )
 
-// run executes one step from start to end and returns what is to be reported of it. It never fails itself: whatever goes
-// wrong is the step's error.
-func (w *Worker) run(work context.Context, step *api.Claim) (completion api.Completion) {
-	ctx, stop := context.WithCancelCause(work)
-	defer stop(nil)
-	w.steps.add(step, stop)
-	defer w.steps.remove(step)
-	masker := joblog.NewMasker(step.Mask)
-	recorder := joblog.NewRecorder(context.WithoutCancel(ctx), joblog.RecorderOptions{
-		Step: step.StepName, Attempt: step.Attempt, Masker: masker, MaxBytes: w.MaxStepBytes,
+// execute runs a step from start to end and returns what is to be reported of it. Whatever goes wrong is the step's
+// error.
+func (s *session) execute(r *run) (completion api.Completion) {
+	var result *pluginapi.Result
+	masker := joblog.NewMasker(r.step.Mask)
+	recorder := joblog.NewRecorder(s.calls, joblog.RecorderOptions{
+		Step: r.step.StepName, Attempt: r.step.Attempt, Masker: masker, MaxBytes: s.MaxStepBytes,
 		Send: func(ctx context.Context, first int64, ndjson []byte) error {
-			return w.sendLogs(ctx, step, first, ndjson)
+			return s.sendLogs(ctx, r.step, first, ndjson)
 		},
 	})
 	defer func() {
-		if r := recover(); r != nil {
-			completion = failure(fmt.Errorf("Runner panicked: %v", r)) //nolint:revive,staticcheck // the contract's words
+		if reason := recover(); reason != nil {
+			completion = failure(fmt.Errorf("Runner panicked: %v", reason)) //nolint:staticcheck // the contract's words
 		}
-		w.finish(step, &completion, recorder.Close(context.WithoutCancel(work)), masker)
+		finish(r.step, &completion, result, recorder.Close(s.calls), masker)
 	}()
-	if step.TimeoutSecs > 0 {
+	ctx := r.ctx
+	if limit := timeout(r.step); limit > 0 {
 		var cancel context.CancelFunc
-		timeout := time.Duration(step.TimeoutSecs * float64(time.Second))
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, &stopError{core.StopTimedOut})
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(limit), errTimedOut)
 		defer cancel()
 	}
-	result, err := w.execute(ctx, step, recorder)
-	return conclude(ctx, step, result, err)
+	var err error
+	result, err = s.perform(ctx, r.step, recorder)
+	switch {
+	case ctx.Err() != nil: // what a stop interrupted is told as stopped, whatever the process made of it
+		completion = stoppedBy(context.Cause(ctx), r.step)
+	case err != nil:
+		return failure(err)
+	case result == nil:
+		return failure(errors.New("the runner gave no result"))
+	}
+	if result != nil {
+		completion.ExitCode = &result.ExitCode
+	}
+	return completion
 }
 
-// execute prepares what the step needs, and hands it to its runner.
-func (w *Worker) execute(ctx context.Context, step *api.Claim, recorder *joblog.Recorder) (*pluginapi.Result, error) {
+func timeout(step *api.Claim) core.Duration {
+	return core.Duration(step.TimeoutSecs * float64(time.Second))
+}
+
+// perform prepares what the step needs, and hands it to its runner.
+func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog.Recorder) (*pluginapi.Result, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // stopped before it began
+	}
 	var action core.Action
 	if err := json.Unmarshal(step.ActionSpec, &action); err != nil {
 		return nil, fmt.Errorf("decode the action: %w", err)
 	}
-	variant := step.Runner
-	if variant == core.RunnerNone {
-		variant = ""
-	}
-	runner, ok := w.Runners.Runner(step.ActionType, variant)
-	if !ok {
-		return nil, fmt.Errorf("no runner of this worker offers the action type %s/%s", step.ActionType, step.Runner)
-	}
-	spec, err := json.Marshal(action.Spec)
-	if err != nil {
-		return nil, fmt.Errorf("encode the action's spec: %w", err)
-	}
 	request := &pluginapi.RunRequest{
 		RunID: step.JobID + "." + strconv.FormatInt(step.StepID, 10) + "." + strconv.Itoa(step.Attempt),
-		Type:  step.ActionType, Runner: variant, Spec: spec, StopGrace: w.StopGrace,
+		Type:  step.ActionType, Runner: step.Runner, StopGrace: s.StopGrace,
 		Labels: map[string]string{
 			"workspace": step.Workspace, "task": step.TaskName, "job_id": step.JobID, "step": step.StepName,
 		},
 	}
-	request.ScratchDir = filepath.Join(w.ScratchDir, request.RunID)
+	if request.Runner == core.RunnerNone {
+		request.Runner = ""
+	}
+	runner, ok := s.Runners.Runner(request.Type, request.Runner)
+	if !ok {
+		return nil, fmt.Errorf("no runner of this worker offers the action type %s/%s", step.ActionType, step.Runner)
+	}
+	var err error
+	if request.Spec, err = json.Marshal(action.Spec); err != nil {
+		return nil, fmt.Errorf("encode the action's spec: %w", err)
+	}
+	request.ScratchDir = filepath.Join(s.ScratchDir, request.RunID)
 	if err := os.Mkdir(request.ScratchDir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the scratch directory: %w", err)
 	}
 	defer func() {
 		if err := removeAll(request.ScratchDir); err != nil {
-			w.Logger.Warn("a scratch directory could not be removed", "dir", request.ScratchDir, "error", err)
+			s.Logger.Warn("a scratch directory could not be removed", "dir", request.ScratchDir, "error", err)
 		}
 	}()
-	typ := w.actionType(step.ActionType, variant)
-	release, err := w.workspace(ctx, step, &action, typ, request)
+	typ := s.actionType(request.Type, request.Runner)
+	release, err := s.workspace(ctx, step, &action, typ, request)
 	if err != nil {
-		return nil, fmt.Errorf("Failed to download workspace: %w", err) //nolint:revive,staticcheck // the contract's words
+		return nil, fmt.Errorf("Failed to download workspace: %w", err) //nolint:staticcheck // the contract's words
 	}
 	defer release()
 	if request.Env, err = environment(step, &action, request.ScratchDir, recorder.Stderr()); err != nil {
 		return nil, err
 	}
-	return runner.Run(ctx, request, &output{w: w, ctx: context.WithoutCancel(ctx), step: step, keep: typ.Attachable, recorder: recorder})
+	return runner.Run(ctx, request, &output{session: s, step: step, attachable: typ.Attachable, recorder: recorder})
 }
 
 func (w *Worker) actionType(name, runner string) pluginapi.ActionType {
@@ -102,52 +116,35 @@ func (w *Worker) actionType(name, runner string) pluginapi.ActionType {
 	return pluginapi.ActionType{Name: name, Runner: runner}
 }
 
-// conclude turns how a run ended into a report. What a stop interrupted is told as stopped, whatever the process made
-// of it.
-func conclude(ctx context.Context, step *api.Claim, result *pluginapi.Result, err error) api.Completion {
-	var completion api.Completion
-	if result != nil {
-		completion.ExitCode = &result.ExitCode
-	}
-	if ctx.Err() != nil {
-		cause := context.Cause(ctx)
-		if stopped, ok := errors.AsType[*stopError](cause); ok {
-			completion.Stopped = string(stopped.reason)
-			cause = errors.New("Cancelled") //nolint:revive,staticcheck // told to people
-			if stopped.reason == core.StopTimedOut {
-				timeout := core.Duration(step.TimeoutSecs * float64(time.Second))
-				cause = fmt.Errorf("Timed out after %s", timeout) //nolint:revive,staticcheck // told to people
-			}
-		}
-		completion.Error = cause.Error()
-		return completion
-	}
-	if err != nil {
-		return failure(err)
-	}
-	if result == nil {
-		return failure(errors.New("the runner gave no result"))
-	}
-	return completion
-}
-
 // failure is the report of a step that could not be run.
 func failure(err error) api.Completion {
 	code := -1
 	return api.Completion{ExitCode: &code, Error: err.Error()}
 }
 
-// finish adds what was recorded: the last lines, the output, and the end of stderr to the error of a step that failed.
-func (w *Worker) finish(step *api.Claim, c *api.Completion, recording joblog.Recording, masker *joblog.Masker) {
+// exitText says how a step failed on its own.
+func exitText(result *pluginapi.Result, stderr string) string {
+	text := fmt.Sprintf("Exit code: %d\n", result.ExitCode)
+	switch {
+	case result.OOMKilled:
+		text += "Out of memory\n"
+	case result.Signal != "":
+		text += "Killed by " + result.Signal + "\n"
+	}
+	if result.Message != "" {
+		text += result.Message + "\n"
+	}
+	return text + "Stderr: " + stderr
+}
+
+// finish adds what was recorded: the last lines, the output, and the end of stderr.
+func finish(step *api.Claim, c *api.Completion, result *pluginapi.Result, recording joblog.Recording, masker *joblog.Masker) {
 	c.StepID, c.Lease = step.StepID, step.Lease
 	if len(recording.Tail) > 0 {
 		c.Logs = &api.LogBatch{First: recording.First, Lines: string(recording.Tail)}
 	}
-	if recording.Err != nil {
-		w.Logger.Warn("log lines were lost", "job", step.JobID, "step", step.StepName, "error", recording.Err)
-	}
-	if c.Error == "" && c.ExitCode != nil && *c.ExitCode != 0 {
-		c.Error = fmt.Sprintf("Exit code: %d\nStderr: %s", *c.ExitCode, recording.Stderr)
+	if c.Error == "" && result.ExitCode != 0 {
+		c.Error = exitText(result, recording.Stderr)
 	}
 	if c.Error == "" {
 		c.Output, c.Error = recording.Output, recording.OutputError
@@ -156,18 +153,18 @@ func (w *Worker) finish(step *api.Claim, c *api.Completion, recording joblog.Rec
 }
 
 // sendLogs hands lines to the server until it has them. Once the attempt is not ours any more, that is an error.
-func (w *Worker) sendLogs(ctx context.Context, step *api.Claim, first int64, ndjson []byte) error {
+func (s *session) sendLogs(ctx context.Context, step *api.Claim, first int64, ndjson []byte) error {
 	var delay backoff
 	for {
-		err := w.server.AppendLogs(ctx, step.JobID, step.StepName, step.Lease, first, ndjson)
-		if err == nil {
-			w.rejected(nil)
+		err := s.server.AppendLogs(ctx, step.JobID, step.StepName, step.Lease, first, ndjson)
+		if s.note(err) == nil {
 			return nil
 		}
-		if answer, ok := errors.AsType[*client.Error](err); ok && answer.Status < 500 {
+		if refused(err) {
+			s.Logger.Warn("the server refuses log lines", "job", step.JobID, "step", step.StepName, "error", err)
 			return err
 		}
-		if waitErr := delay.wait(ctx, 100*time.Millisecond, 5*time.Second); waitErr != nil {
+		if delay.wait(ctx, 100*time.Millisecond, 5*time.Second) != nil {
 			return err
 		}
 	}

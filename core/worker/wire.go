@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -29,15 +28,18 @@ func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (er
 	if err != nil {
 		return fmt.Errorf("set up the plugins: %w", err)
 	}
+	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(abort))) }()
 	if err := host.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop before it ever worked
+		}
 		return fmt.Errorf("start the plugins: %w", err)
 	}
-	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(abort))) }()
-	if err := checkTags(c, host); err != nil {
+	if err := checkPlugins(pluginhost.Dir(c.Plugins.Dir), host.Plugins(), c.Labels()); err != nil {
 		return err
 	}
 	w := New(Options{
-		Name: c.WorkerName, Version: version.Version, Client: server, Runners: host,
+		Name: c.WorkerName, Version: version.Version, Client: server, Runners: host, Changed: host.Changed,
 		Plugins: func() []api.Plugin { return describePlugins(host) }, Labels: c.Labels(), Slots: c.MaxConcurrent,
 		CacheDir: c.WorkspaceCacheDir, CacheBytes: int64(c.WorkspaceCacheMaxBytes),
 		ScratchDir:   filepath.Join(c.DataDir, "scratch", fileName(c.WorkerName)),
@@ -65,7 +67,7 @@ func hostConfig(c config.Worker, logger *slog.Logger) pluginhost.Config {
 		plugins[name] = pluginConfig(p)
 	}
 	return pluginhost.Config{
-		Dir: PluginDir(c.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindRunner}, Plugins: plugins,
+		Dir: pluginhost.Dir(c.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindRunner}, Plugins: plugins,
 		RequirePinned: c.Plugins.RequirePinned, DataDir: filepath.Join(c.DataDir, "plugins"), Logger: logger,
 	}
 }
@@ -78,36 +80,29 @@ func pluginConfig(p config.Plugin) pluginhost.PluginConfig {
 	return pluginhost.PluginConfig{Path: p.Path, SHA256: p.SHA256, Args: p.Args, Env: env, Config: p.Config, Disabled: p.Disabled}
 }
 
-// PluginDir is where plugins are when the configuration does not say: beside the executable, else the system's.
-func PluginDir(configured string) string {
-	if configured != "" {
-		return configured
-	}
-	if exe, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(exe), "plugins")
-		if info, err := os.Stat(beside); err == nil && info.IsDir() {
-			return beside
+// bundled are the plugins of the tags that everybody knows.
+var bundled = map[string]string{"shell": "runner-shell", "docker": "runner-docker", "kubernetes": "runner-kube"}
+
+// checkPlugins refuses a worker that is configured for a runner whose plugin it does not have: it would claim nothing of
+// what it is meant for.
+func checkPlugins(dir string, plugins []pluginhost.Status, labels []string) error {
+	offered, failures := map[string]bool{}, ""
+	for _, p := range plugins {
+		for _, t := range p.ActionTypes {
+			offered[t.Tag] = true
+		}
+		if p.LastError != "" {
+			failures += fmt.Sprintf("; %s is %s: %s", p.File, p.State, p.LastError)
 		}
 	}
-	return "/usr/lib/stroem/plugins"
-}
-
-// checkTags refuses a worker that is configured for a runner whose plugin it does not have: it would claim nothing of
-// what it is meant for.
-func checkTags(c config.Worker, host *pluginhost.Host) error {
-	offered := map[string]bool{}
-	for _, t := range host.ActionTypes() {
-		offered[t.Tag] = true
-	}
-	for _, label := range c.Labels() {
-		for tag, plugin := range map[string]string{"shell": "runner-shell", "docker": "runner-docker", "kubernetes": "runner-kube"} {
-			if label == tag && !offered[tag] {
-				return fmt.Errorf("the worker is configured with the tag %s, but the plugin %s is not loaded: install it in the plugin directory, or remove the tag", tag, plugin)
-			}
+	for _, label := range labels {
+		if plugin := bundled[label]; plugin != "" && !offered[label] {
+			return fmt.Errorf("the worker is configured with the tag %s, but the plugin %s is not loaded: install it in %s, or remove the tag%s",
+				label, plugin, dir, failures)
 		}
 	}
 	if len(offered) == 0 {
-		return fmt.Errorf("no runner plugin is loaded from %s: a worker without runners can do nothing", PluginDir(c.Plugins.Dir))
+		return fmt.Errorf("no runner plugin is loaded from %s: a worker without runners can do nothing%s", dir, failures)
 	}
 	return nil
 }

@@ -2,10 +2,12 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
@@ -16,15 +18,13 @@ import (
 const copyWorkspace = "copy"
 
 // workspace puts the files of the step's revision where the runner wants them.
-func (w *Worker) workspace(
+func (s *session) workspace(
 	ctx context.Context, step *api.Claim, action *core.Action, typ pluginapi.ActionType, request *pluginapi.RunRequest,
 ) (release func(), err error) {
 	if typ.Workspace != pluginapi.WorkspaceHostDir {
 		return func() {}, nil
 	}
-	dir, release, err := w.cache.get(ctx, step.Workspace, step.Revision, func(ctx context.Context) (io.ReadCloser, error) {
-		return w.server.Workspace(ctx, step.WorkspaceURL)
-	})
+	dir, release, err := s.revision(ctx, step)
 	if err != nil {
 		return nil, err
 	}
@@ -39,4 +39,46 @@ func (w *Worker) workspace(
 	}
 	request.Workspace.Dir = private
 	return func() {}, nil
+}
+
+// downloadLimit is how long a step waits for a server that does not answer, or breaks off in the middle of an archive.
+const downloadLimit = time.Minute
+
+// revision returns the directory of the step's revision, which stays until it is released.
+func (s *session) revision(ctx context.Context, step *api.Claim) (dir string, release func(), err error) {
+	patience, cancel := context.WithTimeout(ctx, downloadLimit)
+	defer cancel()
+	var delay backoff
+	for {
+		dir, release, err = s.cache.get(ctx, step.Workspace, step.Revision, func(ctx context.Context) (io.ReadCloser, error) {
+			body, err := s.server.Workspace(ctx, step.WorkspaceURL)
+			if s.note(err) == nil {
+				return download{body}, nil
+			}
+			if refused(err) {
+				return nil, err
+			}
+			return nil, &brokenOff{err}
+		})
+		if err == nil || !errors.As(err, new(*brokenOff)) || delay.wait(patience, 100*time.Millisecond, 5*time.Second) != nil {
+			return dir, release, err
+		}
+	}
+}
+
+// brokenOff is the error of a download that another attempt may bring to its end.
+type brokenOff struct{ err error }
+
+func (e *brokenOff) Error() string { return e.err.Error() }
+func (e *brokenOff) Unwrap() error { return e.err }
+
+// download tells errors of the connection from errors in what came.
+type download struct{ io.ReadCloser }
+
+func (d download) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Readers return it bare
+		err = &brokenOff{err}
+	}
+	return n, err
 }

@@ -1,0 +1,460 @@
+package worker_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/api"
+)
+
+const sharedToken = "shared token"
+
+// server behaves as the real one towards workers: it keeps steps, hands them out with leases, and takes reports of the
+// current attempt alone. It can lose requests and answers, and be away.
+type server struct {
+	t    *testing.T
+	http *httptest.Server
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced at every change
+	away     bool
+	faults   map[string][]fault // by path, for the requests to come
+	workers  map[string]*registered
+	steps    []*step
+	archives map[string][]byte // by revision
+	calls    map[string]int    // by path; of archives by address
+	claims   []api.ClaimRequest
+	starts   []int // steps per call
+	reports  []int // results per call
+	interval float64
+}
+
+type registered struct {
+	api.Register
+	superseded bool
+}
+
+// step is a step as the server sees it.
+type step struct {
+	api.Claim
+	tag     string
+	status  string // ready, claimed, running, done
+	worker  string // token
+	claimID string
+	stop    string // reason
+	told    bool   // the worker was told to stop
+	starts  int
+	state   []byte
+	reports int // accepted
+	result  api.Completion
+	log     string
+	lines   int64 // in log
+	refuse  func(api.Completion) bool
+}
+
+// fault is what goes wrong with a request.
+type fault string
+
+const (
+	dropped  fault = "the request never arrives"
+	lost     fault = "the answer is lost"
+	proxy503 fault = "a proxy answers for the server"
+	refusal  fault = "the server refuses"
+)
+
+func newServer(t *testing.T) *server {
+	s := &server{
+		t: t, changed: make(chan struct{}), faults: map[string][]fault{}, workers: map[string]*registered{},
+		archives: map[string][]byte{"rev1": pack(t, map[string]string{"hello.txt": "hello", "dir/run.sh": "#!/bin/sh\n"})},
+		calls:    map[string]int{}, interval: 60,
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /worker/register", s.register)
+	handle(s, mux, "POST /worker/heartbeat", func(string, api.Heartbeat, *http.Request) (any, error) {
+		return api.Status{Status: "ok"}, nil
+	})
+	handle(s, mux, "POST /worker/jobs/claim", s.claim)
+	handle(s, mux, "POST /worker/steps/start", s.start)
+	handle(s, mux, "POST /worker/steps/state", s.saveState)
+	handle(s, mux, "POST /worker/steps/complete", s.complete)
+	mux.HandleFunc("POST /worker/jobs/{job}/logs", s.appendLogs)
+	mux.HandleFunc("GET /worker/workspace/{name}", s.archive)
+	s.http = httptest.NewServer(s.disturb(mux))
+	t.Cleanup(s.http.Close)
+	return s
+}
+
+// add makes a step ready. Its fields are those of an action that does what the scripted runner says for the name.
+func (s *server) add(name string, change ...func(*step)) *step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	added := &step{
+		Claim: api.Claim{
+			StepID: int64(len(s.steps) + 1), Attempt: 1, Workspace: "ws", Revision: "rev1",
+			WorkspaceURL: "/worker/workspace/ws.tar.gz?revision=rev1", JobID: fmt.Sprintf("job-%d", len(s.steps)+1),
+			StepName: name, TaskName: "task", ActionName: "action", ActionType: "shell", Runner: "local",
+			ActionSpec: json.RawMessage(`{"type":"shell","cmd":"true"}`), Input: json.RawMessage(`{}`),
+		},
+		tag: "shell", status: "ready",
+	}
+	for _, f := range change {
+		f(added)
+	}
+	s.steps = append(s.steps, added)
+	s.announce()
+	return added
+}
+
+// announce wakes whoever waits for a change; s.mu is held.
+func (s *server) announce() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// do changes the server's state.
+func (s *server) do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	s.announce()
+}
+
+// eventually waits until a condition on the server's state holds.
+func (s *server) eventually(what string, condition func() bool) {
+	s.t.Helper()
+	deadline := time.After(patience)
+	for {
+		s.mu.Lock()
+		met, changed := condition(), s.changed
+		s.mu.Unlock()
+		if met {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			require.FailNow(s.t, "it does not come to it that "+what)
+		}
+	}
+}
+
+// result waits for the end of a step.
+func (s *server) result(st *step) api.Completion {
+	s.t.Helper()
+	s.eventually(st.StepName+" has ended", func() bool { return st.status == "done" })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return st.result
+}
+
+// fail makes the next requests to a path go wrong.
+func (s *server) fail(path string, faults ...fault) {
+	s.do(func() { s.faults[path] = append(s.faults[path], faults...) })
+}
+
+// disturb does what fail and away ask for.
+func (s *server) disturb(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.calls[r.URL.Path]++
+		var f fault
+		if queue := s.faults[r.URL.Path]; len(queue) > 0 {
+			f, s.faults[r.URL.Path] = queue[0], queue[1:]
+		}
+		if s.away {
+			f = dropped
+		}
+		s.announce()
+		s.mu.Unlock()
+		switch f {
+		case dropped:
+			panic(http.ErrAbortHandler)
+		case lost:
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		case proxy503:
+			http.Error(w, "<html>Service Unavailable</html>", http.StatusServiceUnavailable)
+		case refusal:
+			answer(w, http.StatusBadRequest, api.Error{Error: "It is wrong", Code: "invalid"})
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the worker may have gone
+}
+
+type httpError struct {
+	status int
+	code   string
+}
+
+func (e *httpError) Error() string { return e.code }
+
+func answerWith(w http.ResponseWriter, v any, err error) {
+	if failure, ok := err.(*httpError); ok { //nolint:errorlint // made here
+		answer(w, failure.status, api.Error{Error: failure.code, Code: failure.code})
+		return
+	}
+	answer(w, http.StatusOK, v)
+}
+
+// handle registers a call of workers that have registered.
+func handle[T any](s *server, mux *http.ServeMux, pattern string, f func(token string, request T, r *http.Request) (any, error)) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		var request T
+		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+			answer(w, http.StatusBadRequest, api.Error{Error: err.Error(), Code: "bad_request"})
+			return
+		}
+		token, err := s.authenticate(r)
+		if err != nil {
+			answerWith(w, nil, err)
+			return
+		}
+		v, err := f(token, request, r)
+		answerWith(w, v, err)
+	})
+}
+
+func (s *server) authenticate(r *http.Request) (token string, err error) {
+	token = strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch known := s.workers[token]; {
+	case known == nil:
+		return "", &httpError{http.StatusUnauthorized, "worker_unknown"}
+	case known.superseded:
+		return "", &httpError{http.StatusConflict, "superseded"}
+	default:
+		return token, nil
+	}
+}
+
+func (s *server) register(w http.ResponseWriter, r *http.Request) {
+	var request api.Register
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil || r.Header.Get("Authorization") != "Bearer "+sharedToken {
+		answer(w, http.StatusUnauthorized, api.Error{Error: "Invalid worker token", Code: "unauthenticated"})
+		return
+	}
+	token := rand.Text()
+	s.do(func() {
+		for _, other := range s.workers {
+			other.superseded = other.superseded || other.Name == request.Name
+		}
+		s.workers[token] = &registered{Register: request}
+	})
+	answer(w, http.StatusOK, api.Registered{WorkerID: "id of " + request.Name, Token: token, HeartbeatIntervalSecs: s.interval})
+}
+
+func (s *server) claim(token string, request api.ClaimRequest, r *http.Request) (any, error) {
+	deadline := time.After(time.Duration(*request.WaitSecs) * time.Second)
+	s.do(func() { s.claims = append(s.claims, request) })
+	for {
+		if _, err := s.authenticate(r); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		response, changed, away := s.grant(token, request), s.changed, s.away
+		s.mu.Unlock()
+		if away {
+			panic(http.ErrAbortHandler)
+		}
+		if len(response.Steps) > 0 || len(response.Stop) > 0 || *request.WaitSecs == 0 {
+			return response, nil
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			return response, nil
+		case <-r.Context().Done():
+			return nil, &httpError{499, "gone"}
+		}
+	}
+}
+
+// grant hands out steps and stops; s.mu is held.
+func (s *server) grant(token string, request api.ClaimRequest) api.ClaimResponse {
+	response := api.ClaimResponse{Steps: []api.Claim{}, Stop: []api.Stop{}}
+	for _, st := range s.steps {
+		again := request.Retry && st.status == "claimed" && st.worker == token && st.claimID == request.ClaimID
+		fresh := !request.Retry && st.status == "ready" && slices.Contains(request.Tags, st.tag)
+		if len(response.Steps) < *request.MaxSteps && (again || fresh) {
+			st.status, st.worker, st.claimID, st.Lease = "claimed", token, request.ClaimID, rand.Text()
+			response.Steps = append(response.Steps, st.Claim)
+			s.announce()
+		}
+		if st.worker == token && st.stop != "" && !st.told && (st.status == "claimed" || st.status == "running") {
+			st.told = true
+			response.Stop = append(response.Stop, api.Stop{
+				StepID: st.StepID, Attempt: st.Attempt, JobID: st.JobID, StepName: st.StepName, Reason: st.stop,
+			})
+		}
+	}
+	return response
+}
+
+// held returns a step if the lease is its current one; s.mu is held.
+func (s *server) held(id int64, lease string) (*step, string) {
+	for _, st := range s.steps {
+		if st.StepID == id && st.Lease == lease && lease != "" {
+			return st, api.Accepted
+		}
+	}
+	return nil, api.Stale
+}
+
+func (s *server) start(_ string, request api.StartRequest, _ *http.Request) (any, error) {
+	var results api.StepResults
+	s.do(func() {
+		s.starts = append(s.starts, len(request.Steps))
+		for _, lease := range request.Steps {
+			st, status := s.held(lease.StepID, lease.Lease)
+			if st != nil && st.status != "claimed" && st.status != "running" {
+				status = api.Stale
+			}
+			if status == api.Accepted {
+				st.status = "running"
+				st.starts++
+			}
+			results.Results = append(results.Results, api.StepResult{StepID: lease.StepID, Status: status})
+		}
+	})
+	return results, nil
+}
+
+func (s *server) saveState(_ string, request api.StartRequest, _ *http.Request) (any, error) {
+	var results api.StepResults
+	s.do(func() {
+		for _, lease := range request.Steps {
+			st, status := s.held(lease.StepID, lease.Lease)
+			if st != nil {
+				st.state = lease.State
+			}
+			results.Results = append(results.Results, api.StepResult{StepID: lease.StepID, Status: status})
+		}
+	})
+	return results, nil
+}
+
+func (s *server) complete(token string, request api.CompleteRequest, _ *http.Request) (any, error) {
+	response := api.CompleteResponse{}
+	var refused error
+	s.do(func() {
+		for _, c := range request.Completions {
+			if st, _ := s.held(c.StepID, c.Lease); st != nil && st.refuse != nil && st.refuse(c) {
+				refused = &httpError{http.StatusBadRequest, "invalid"}
+				return
+			}
+		}
+		s.reports = append(s.reports, len(request.Completions))
+		for _, c := range request.Completions {
+			st, status := s.held(c.StepID, c.Lease)
+			switch {
+			case st == nil:
+			case st.status == "done":
+				status = api.Duplicate
+			default:
+				st.status, st.result = "done", c
+				st.reports++
+				if c.Logs != nil {
+					s.store(st, c.Logs.First, c.Logs.Lines)
+				}
+			}
+			response.Results = append(response.Results, api.StepResult{StepID: c.StepID, Status: status})
+		}
+		if request.Claim != nil {
+			granted := s.grant(token, *request.Claim)
+			response.Steps, response.Stop = granted.Steps, granted.Stop
+		}
+	})
+	return response, refused
+}
+
+// store adds the lines of a batch that are new; s.mu is held.
+func (s *server) store(st *step, first int64, lines string) {
+	for line := range strings.Lines(lines) {
+		if first == st.lines+1 {
+			st.log += line
+			st.lines++
+		}
+		first++
+	}
+}
+
+func (s *server) appendLogs(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.authenticate(r); err != nil {
+		answerWith(w, nil, err)
+		return
+	}
+	lines, err := io.ReadAll(r.Body)
+	first, _ := strconv.ParseInt(r.URL.Query().Get("first"), 10, 64)
+	found := false
+	s.do(func() {
+		for _, st := range s.steps {
+			if st.JobID == r.PathValue("job") && st.StepName == r.URL.Query().Get("step") && st.Lease == r.Header.Get("X-Stroem-Lease") {
+				s.store(st, first, string(lines))
+				found = true
+			}
+		}
+	})
+	if err != nil || !found {
+		answer(w, http.StatusConflict, api.Error{Error: "stale", Code: "lease_stale"})
+		return
+	}
+	answer(w, http.StatusOK, api.Status{Status: "ok"})
+}
+
+func (s *server) archive(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.authenticate(r); err != nil {
+		answerWith(w, nil, err)
+		return
+	}
+	revision := r.URL.Query().Get("revision")
+	s.mu.Lock()
+	data, ok := s.archives[revision]
+	s.calls[r.RequestURI]++
+	s.announce()
+	s.mu.Unlock()
+	if !ok {
+		answer(w, http.StatusNotFound, api.Error{Error: "Revision not found", Code: "not_found"})
+		return
+	}
+	_, _ = w.Write(data)
+}
+
+// pack makes a tar.gz of files.
+func pack(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zip := gzip.NewWriter(&b)
+	archive := tar.NewWriter(zip)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		require.NoError(t, archive.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(files[name]))}))
+		_, err := archive.Write([]byte(files[name]))
+		require.NoError(t, err)
+	}
+	require.NoError(t, archive.Close())
+	require.NoError(t, zip.Close())
+	return b.Bytes()
+}
