@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -52,6 +53,8 @@ func run(ctx context.Context, args []string) int {
 	code := exitFailed
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		code = exit.code
+	} else if strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+		code = exitUsage
 	}
 	if text := err.Error(); text != "" {
 		_, _ = fmt.Fprintln(os.Stderr, "Error: "+text)

@@ -166,17 +166,3 @@ func (s *Server) hostConfig() pluginhost.Config {
 		RequirePinned: s.config.Plugins.RequirePinned, DataDir: filepath.Join(s.config.DataDir, "plugins"), Logger: s.logger,
 	}
 }
-
-func (s *Server) workspaceConfig(host *pluginhost.Host) (workspace.Config, error) {
-	c := workspace.Config{
-		Dir: filepath.Join(s.config.DataDir, "workspaces"), Sources: host, Workspaces: map[string]workspace.Source{}, Logger: s.logger,
-	}
-	for name, w := range s.config.Workspaces {
-		settings, err := w.Settings.JSON()
-		if err != nil {
-			return c, fmt.Errorf("encode the settings of workspace %s: %w", name, err)
-		}
-		c.Workspaces[name] = workspace.Source{Type: w.Type, Interval: w.PollInterval, Settings: settings}
-	}
-	return c, nil
-}
