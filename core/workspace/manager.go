@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,7 +26,7 @@ type Sources interface {
 
 // Config says which workspaces there are, and where their revisions are kept.
 type Config struct {
-	Dir        string // for revisions and tarballs; created
+	Dir        string // for revisions and tarballs; created; one process at a time
 	Sources    Sources
 	Workspaces map[string]Source // by name
 	Logger     *slog.Logger
@@ -48,37 +48,24 @@ type Status struct {
 	Tasks       int
 	Actions     int
 	Triggers    int
-	Error       string // why the newest revision is not the one that is used; "" if it is
-	Diagnostics workflow.Diagnostics
-	Source      pluginapi.Revision // of Revision: who, when, what for
-	CheckedAt   time.Time          // when the source last answered
+	Error       string               // why the newest revision is not the one that is used; "" if it is
+	Diagnostics workflow.Diagnostics // of the newest revision that was loaded, good or bad
+	Source      pluginapi.Revision   // of Revision: who, when, what for
+	CheckedAt   time.Time            // when the source last answered
 }
 
-// Manager is safe for concurrent use. Run polls; everything else answers from memory.
+// Manager is safe for concurrent use. Run polls; everything else but Refresh and Tarball answers from memory.
 type Manager struct {
 	config Config
 	all    map[string]*entry
-}
 
-// entry is one workspace.
-type entry struct {
-	name   string
-	source Source
-
-	mu      sync.RWMutex
-	tried   bool
-	content *core.Workspace // nil while none was good
-	status  Status
-	failed  string // revision that could not be loaded: not tried again until there is another one
-
-	refresh sync.Mutex // one load at a time
-	pack    sync.Mutex // one tarball at a time
+	mu      sync.Mutex
+	changed chan struct{} // closed when a workspace gets another revision
 }
 
 const (
 	folderInterval = 2 * time.Second
 	otherInterval  = time.Minute
-	maxBackoff     = 5 * time.Minute
 )
 
 var (
@@ -92,11 +79,9 @@ func New(config Config) (*Manager, error) {
 		return nil, fmt.Errorf("create the directory of the workspaces: %w", err)
 	}
 	if config.Load == nil {
-		config.Load = func(dir string) (*core.Workspace, workflow.Diagnostics) {
-			return workflow.Load(os.DirFS(dir), workflow.Options{})
-		}
+		config.Load = load
 	}
-	m := &Manager{config: config, all: map[string]*entry{}}
+	m := &Manager{config: config, all: map[string]*entry{}, changed: make(chan struct{})}
 	for name, source := range config.Workspaces {
 		if !nameRule.MatchString(name) {
 			return nil, fmt.Errorf("the workspace name %q has to be of letters, digits, _, . and -, at most 100", name)
@@ -107,47 +92,44 @@ func New(config Config) (*Manager, error) {
 				source.Interval = folderInterval
 			}
 		}
-		m.all[name] = &entry{name: name, source: source, status: Status{Name: name}}
+		e := newEntry(name, source)
+		if err := m.tidy(e); err != nil {
+			return nil, fmt.Errorf("make room for workspace %s: %w", name, err)
+		}
+		m.all[name] = e
 	}
 	return m, nil
 }
 
-// Run polls all sources, each at its own pace, until ctx ends.
+// load reads the files below dir; links do not lead out of it.
+func load(dir string) (*core.Workspace, workflow.Diagnostics) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, workflow.Diagnostics{{Severity: workflow.SeverityError, Message: err.Error()}}
+	}
+	defer func() { _ = root.Close() }() // only read from
+	return workflow.Load(root.FS(), workflow.Options{})
+}
+
+// Run polls all sources, each at its own pace, until ctx ends. A workspace that was good in an earlier process is there
+// at once, whether or not its source answers.
 func (m *Manager) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, e := range m.all {
-		group.Go(func() { m.poll(ctx, e) })
+		group.Go(func() {
+			m.restore(ctx, e)
+			m.poll(ctx, e)
+		})
 	}
 	group.Wait()
-}
-
-func (m *Manager) poll(ctx context.Context, e *entry) {
-	delay := e.source.Interval
-	for {
-		err := m.Refresh(ctx, e.name)
-		if ctx.Err() != nil {
-			return
-		}
-		if delay = e.source.Interval; err != nil && core.ErrorCode(err) == core.CodeUnavailable {
-			delay = min(2*delay, max(maxBackoff, e.source.Interval))
-		}
-		// Jitter keeps many workspaces from asking at the same moment.
-		timer := time.NewTimer(delay*9/10 + rand.N(delay/5+1)) //nolint:gosec // no secret
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
-	}
 }
 
 // Workspace returns the last good content of a workspace and its revision. Errors: not_found, and unavailable as long as
 // there was no good revision.
 func (m *Manager) Workspace(name string) (*core.Workspace, string, error) {
-	e := m.all[name]
-	if e == nil {
-		return nil, "", core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
+	e, err := m.entry(name)
+	if err != nil {
+		return nil, "", err
 	}
 	e.mu.RLock()
 	defer e.mu.RUnlock()
@@ -186,7 +168,45 @@ func (m *Manager) Ready() bool {
 	return true
 }
 
-// Dir is where the files of a revision are, or would be.
+// Changed returns a channel that is closed when any workspace gets another revision. Whoever wants to hear of the next
+// change, too, asks again before looking at the workspaces.
+func (m *Manager) Changed() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
+}
+
+func (m *Manager) announce() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Dir is the directory with the files of a revision, which are only to be read. Errors: not_found for a workspace or
+// revision that is not here.
+func (m *Manager) Dir(name, revision string) (string, error) {
+	if _, err := m.entry(name); err != nil {
+		return "", err
+	}
+	if revisionRule.MatchString(revision) {
+		dir := m.dir(name, revision)
+		if info, err := os.Lstat(dir); err == nil && info.Mode().Type() == fs.ModeDir {
+			return dir, nil
+		}
+	}
+	return "", core.Errorf(core.CodeNotFound, "", "Workspace '%s' has no revision %q", name, revision)
+}
+
+func (m *Manager) entry(name string) (*entry, error) {
+	e := m.all[name]
+	if e == nil {
+		return nil, core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
+	}
+	return e, nil
+}
+
+// dir is where the files of a revision are, or would be; both names have been checked.
 func (m *Manager) dir(name, revision string) string {
 	return filepath.Join(m.config.Dir, name, revision)
 }

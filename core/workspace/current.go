@@ -1,0 +1,79 @@
+package workspace
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// current is what a restarted server knows about a workspace before its source answers.
+type current struct {
+	Source   string             `json:"source"` // hash of where it came from: another source is another workspace
+	Revision pluginapi.Revision `json:"revision"`
+}
+
+func (s Source) hash() string {
+	sum := sha256.Sum256(append([]byte(s.Type+"\x00"), s.Settings...))
+	return hex.EncodeToString(sum[:])
+}
+
+// remember writes down which revision is in use.
+func (m *Manager) remember(e *entry, revision pluginapi.Revision) error {
+	content, err := json.Marshal(current{Source: e.source.hash(), Revision: revision})
+	if err != nil {
+		return fmt.Errorf("encode revision: %w", err)
+	}
+	return place(filepath.Join(m.config.Dir, e.name, currentFile), currentDraft, func(f *os.File) error {
+		_, err := f.Write(content)
+		return err
+	})
+}
+
+// restore brings the revision into use that was remembered, if it is still good. Whatever is wrong with it is no news:
+// the source is asked next.
+func (m *Manager) restore(ctx context.Context, e *entry) {
+	content, err := os.ReadFile(filepath.Join(m.config.Dir, e.name, currentFile))
+	if err != nil {
+		return
+	}
+	var c current
+	if json.Unmarshal(content, &c) != nil || c.Source != e.source.hash() || !revisionRule.MatchString(c.Revision.ID) {
+		return
+	}
+	if _, err := m.Dir(e.name, c.Revision.ID); err != nil {
+		return
+	}
+	workspace, diagnostics := m.config.Load(m.dir(e.name, c.Revision.ID))
+	if workspace == nil || diagnostics.Err() != nil {
+		return
+	}
+	e.use(c.Revision, workspace, Status{Diagnostics: diagnostics})
+	m.config.Logger.InfoContext(ctx, "workspace loaded from before", "workspace", e.name, "revision", short(c.Revision.ID))
+	m.announce()
+}
+
+// place writes a file beside its place and then puts it there, so that it is never seen half written.
+func place(name, draft string, write func(f *os.File) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), draft)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync() // or a power failure leaves the name without the content
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package workspace
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/workflow"
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// entry is one workspace.
+type entry struct {
+	name   string
+	source Source
+
+	refreshing turn // one look at the source at a time
+	packing    turn // one tarball at a time
+
+	mu      sync.RWMutex
+	tried   bool
+	content *core.Workspace // nil while none was good
+	status  Status
+	bad     badRevision
+}
+
+// badRevision is one that cannot be loaded. It is loaded again only now and then, or on request: what it lacks may be
+// on this machine.
+type badRevision struct {
+	id    string
+	err   error
+	since time.Time
+}
+
+// reloadAfter is when a bad revision is loaded again.
+const reloadAfter = time.Minute
+
+func newEntry(name string, source Source) *entry {
+	return &entry{
+		name: name, source: source, status: Status{Name: name},
+		refreshing: make(turn, 1), packing: make(turn, 1),
+	}
+}
+
+// known tells what there is to do about the revision that the source now has: nothing, if it is in use or if it is
+// known to be bad, which is then the error.
+func (e *entry) known(id string, force bool) (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status.CheckedAt = time.Now()
+	switch {
+	case e.content != nil && id == e.status.Revision:
+		if e.bad.id != "" { // it was left for a bad one and is back
+			e.bad, e.status.Diagnostics = badRevision{}, nil
+			return false, nil
+		}
+		return true, nil
+	case id == e.bad.id && !force && time.Since(e.bad.since) < reloadAfter:
+		return true, e.bad.err
+	default:
+		return false, nil
+	}
+}
+
+// use puts a good revision in the place of the old one and tells whether it is another one.
+func (e *entry) use(revision pluginapi.Revision, content *core.Workspace, status Status) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	changed := e.status.Revision != revision.ID
+	status.Name, status.Revision, status.Source = e.name, revision.ID, revision
+	status.Tasks, status.Actions, status.Triggers = len(content.Tasks), len(content.Actions), len(content.Triggers)
+	status.CheckedAt = e.status.CheckedAt
+	e.content, e.status, e.bad = content, status, badRevision{}
+	return changed
+}
+
+// reject notes that a revision cannot be used; the one before stays.
+func (e *entry) reject(id string, err error, diagnostics workflow.Diagnostics) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.bad = badRevision{id: id, err: err, since: time.Now()}
+	e.status.Diagnostics = diagnostics
+}
+
+// settle notes how a look at the source ended and tells whether that is news.
+func (e *entry) settle(err error) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tried = true
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	news := text != e.status.Error
+	e.status.Error = text
+	return news
+}
+
+// turn is a lock whose waiters give up with their context.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
