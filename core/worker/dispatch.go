@@ -7,25 +7,24 @@ import (
 	"github.com/stroem/stroem/core/api"
 )
 
-// take stops what is to be stopped and runs what was claimed. Every step holds a slot.
+// take runs what was claimed and stops what is to be stopped. Every step holds a slot.
 func (s *session) take(answer api.ClaimResponse) {
-	for _, stop := range answer.Stop {
-		s.Logger.Info("stopping a step", "job", stop.JobID, "step", stop.StepName, "reason", stop.Reason)
-		s.steps.stop(stop)
-	}
 	if s.claims.Err() != nil {
 		s.release(len(answer.Steps)) // the server hands them to somebody else when they are not started
-		return
-	}
-	if len(answer.Steps) == 0 {
-		return
+		answer.Steps = nil
 	}
 	runs := make([]*run, len(answer.Steps))
 	for i := range runs {
 		// From now on, so that a stop that comes before the start is not missed.
 		runs[i] = s.steps.add(s.work, &answer.Steps[i])
 	}
-	s.group.Go(func() { s.begin(runs) })
+	for _, stop := range answer.Stop {
+		s.Logger.Info("stopping a step", "job", stop.JobID, "step", stop.StepName, "reason", stop.Reason)
+		s.steps.stop(stop)
+	}
+	if len(runs) > 0 {
+		s.group.Go(func() { s.begin(runs) })
+	}
 }
 
 // begin reports the start of all steps of a claim in one call, and spawns those that the server accepts.

@@ -40,10 +40,14 @@ type server struct {
 	archives map[string][]byte // by revision
 	calls    map[string]int    // by path; of archives by address
 	claims   []api.ClaimRequest
+	open     int   // claims that are not answered yet, those whose worker has gone included
 	starts   []int // steps per call
 	reports  []int // results per call
 	interval float64
 }
+
+// completion is what a worker reports of a step.
+type completion = api.Completion
 
 type registered struct {
 	api.Register
@@ -65,7 +69,7 @@ type step struct {
 	result  api.Completion
 	log     string
 	lines   int64 // in log
-	refuse  func(api.Completion) bool
+	refuse  func(completion) bool
 }
 
 // fault is what goes wrong with a request.
@@ -269,7 +273,8 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) claim(token string, request api.ClaimRequest, r *http.Request) (any, error) {
 	deadline := time.After(time.Duration(*request.WaitSecs) * time.Second)
-	s.do(func() { s.claims = append(s.claims, request) })
+	s.do(func() { s.claims, s.open = append(s.claims, request), s.open+1 })
+	defer s.do(func() { s.open-- })
 	for {
 		if _, err := s.authenticate(r); err != nil {
 			return nil, err
