@@ -76,15 +76,10 @@ func parse(content []byte, p *problems) *yaml.Node {
 	if errors.Is(err, io.EOF) {
 		return empty
 	}
-	if err == nil {
-		if err := reader.Decode(&more); !errors.Is(err, io.EOF) {
-			p.addAt(place{line: more.Line, column: more.Column}, "", "one document is enough; remove what follows ---")
-		}
-	} else {
+	if err != nil {
 		text := err.Error()
-		at := yamlLine.FindStringSubmatch(text)
 		line := 1 // the library leaves out the first
-		if at != nil {
+		if at := yamlLine.FindStringSubmatch(text); at != nil {
 			if n, err := strconv.Atoi(at[1]); err == nil {
 				line = n
 			}
@@ -92,6 +87,9 @@ func parse(content []byte, p *problems) *yaml.Node {
 		}
 		p.addAt(place{line: line, column: 1}, "", "not valid YAML: %s", text)
 		return empty
+	}
+	if err := reader.Decode(&more); !errors.Is(err, io.EOF) {
+		p.addAt(place{line: more.Line, column: more.Column}, "", "one document is enough; remove what follows ---")
 	}
 	root := document.Content[0]
 	if root.Tag == "!!null" {

@@ -90,7 +90,7 @@ max_concurrent: 0
 poll_interval_secs: 0
 kubernetes:
 tags: [""]
-capabilities: [shell]
+capabilities: [""]
 `), nil)
 	var problems *config.Error
 	require.ErrorAs(t, err, &problems)

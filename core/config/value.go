@@ -104,6 +104,14 @@ func (p *problems) min(key string, value, least int) {
 	}
 }
 
+func (p *problems) tags(key string, tags []string) {
+	for _, tag := range tags {
+		if tag == "" || len(tag) > 100 {
+			p.add(key, "%q is not a tag: 1 to 100 characters", tag)
+		}
+	}
+}
+
 func (p *problems) positive(key string, value time.Duration) {
 	if value <= 0 {
 		p.add(key, "must be more than 0")

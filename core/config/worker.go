@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -81,11 +80,8 @@ func (c *Worker) validate(p *problems) {
 	p.positive("poll_interval_secs", c.PollInterval)
 	p.dataDir(c.DataDir)
 	p.min("workspace_cache_max_bytes", int(c.WorkspaceCacheMaxBytes), 1<<20)
-	for _, tag := range append(slices.Clip(c.Tags), c.Capabilities...) {
-		if tag == "" || len(tag) > 100 {
-			p.add("tags", "%q is not a tag: 1 to 100 characters", tag)
-		}
-	}
+	p.tags("tags", c.Tags)
+	p.tags("capabilities", c.Capabilities)
 	c.Log.validate(p)
 	c.Plugins.validate(p)
 }

@@ -42,7 +42,7 @@ func (a *API) authorize(c *fiber.Ctx, who access) error {
 		}
 		return nil
 	}
-	id, err := a.Engine.AuthenticateWorker(c.Context(), token)
+	id, err := a.Engine.AuthenticateWorker(requestContext(c), token)
 	if err != nil {
 		return err
 	}
