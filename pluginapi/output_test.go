@@ -94,10 +94,10 @@ func TestOutputIsFlushedInTime(t *testing.T) {
 		for range 3 {
 			_, err := out.Stdout().Write([]byte("a"))
 			require.NoError(t, err)
-			time.Sleep(wire.FlushInterval / 4)
+			<-time.After(wire.FlushInterval / 4) // of the bubble
 		}
 		require.Empty(t, s.text(pluginv1.Stream_STREAM_STDOUT), "three small writes are one chunk")
-		time.Sleep(wire.FlushInterval / 4)
+		<-time.After(wire.FlushInterval / 4) // of the bubble
 		synctest.Wait()
 		require.Equal(t, "aaa", s.text(pluginv1.Stream_STREAM_STDOUT))
 		require.Len(t, s.events, 2, "started and one chunk")

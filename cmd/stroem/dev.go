@@ -113,7 +113,7 @@ func (f devFlags) directory() (dir string, remove func(), err error) {
 		if dir, err = os.MkdirTemp("", "stroem-dev-"); err != nil {
 			return "", nil, fmt.Errorf("create a directory: %w", err)
 		}
-		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // to be passed through by the database's user
+		if err := os.Chmod(dir, 0o711); err != nil { // to be passed through by the database's user
 			return "", nil, fmt.Errorf("open a directory to the database: %w", err)
 		}
 		return dir, func() { _ = os.RemoveAll(dir) }, nil
@@ -132,7 +132,7 @@ func (f devFlags) directory() (dir string, remove func(), err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return "", nil, fmt.Errorf("find the data directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // to be passed through by the database's user
+	if err := os.MkdirAll(dir, 0o711); err != nil { // to be passed through by the database's user
 		return "", nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	return dir, func() {}, nil

@@ -131,7 +131,7 @@ func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error
 	if r.timeout == 0 {
 		r.timeout = callTimeout
 	}
-	response, data, err := c.exchange(ctx, r)
+	response, data, err := c.exchange(ctx, r) //nolint:bodyclose // exchange closes it
 	if err != nil {
 		return nil, err
 	}

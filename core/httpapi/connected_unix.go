@@ -24,7 +24,7 @@ func connected(conn net.Conn) func() bool {
 		err = raw.Read(func(fd uintptr) bool {
 			var buffer [1]byte
 			n, _, err := syscall.Recvfrom(int(fd), buffer[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-			alive = n > 0 || err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR //nolint:errorlint // a bare errno
+			alive = n > 0 || err == syscall.EAGAIN || err == syscall.EWOULDBLOCK || err == syscall.EINTR // a bare errno
 			return true
 		})
 		return err == nil && alive

@@ -108,8 +108,8 @@ func jsonType(t reflect.Type) string {
 
 func jsonKeys(t reflect.Type) []string {
 	var keys []string
-	for i := range t.NumField() {
-		key, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for field := range t.Fields() {
+		key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		keys = append(keys, key)
 	}
 	return keys
@@ -132,8 +132,8 @@ func hasNUL(v reflect.Value) bool {
 	case reflect.Pointer, reflect.Interface:
 		return !v.IsNil() && hasNUL(v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			if hasNUL(v.Field(i)) {
+		for _, field := range v.Fields() {
+			if hasNUL(field) {
 				return true
 			}
 		}

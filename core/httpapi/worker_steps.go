@@ -146,7 +146,7 @@ func (a *API) appendLastLines(ctx context.Context, worker uuid.UUID, completion 
 	}
 	lease, err := a.Engine.CheckLease(ctx, worker, engine.StepRef{StepID: core.StepID(completion.StepID)}, completion.Lease)
 	if code := core.ErrorCode(err); err != nil && (code == core.CodeForbidden || code == core.CodeConflict) {
-		return nil //nolint:nilerr // Complete answers for this step
+		return nil // Complete answers for this step
 	}
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func FuzzMask(f *testing.F) {
 		whole := m.String(text)
 		require.Equal(t, whole, masked(m, chunks([]byte(text), seed)...))
 		for _, pattern := range m.patterns {
-			if !strings.ContainsAny(string(pattern), "\x80\xa2\xe2") { // parts of the mark
+			if !slices.ContainsFunc(pattern, func(b byte) bool { return strings.IndexByte("•", b) >= 0 }) { // no part of the mark
 				require.NotContains(t, whole, string(pattern))
 			}
 		}

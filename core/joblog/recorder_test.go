@@ -96,17 +96,17 @@ func TestLinesAreSentInTime(t *testing.T) {
 		s := &sink{t: t}
 		r := joblog.NewRecorder(t.Context(), joblog.RecorderOptions{Step: "build", First: 11, Send: s.send})
 		write(t, r.Stdout(), "a\n")
-		time.Sleep(100 * time.Millisecond) // of the bubble's clock
+		<-time.After(100 * time.Millisecond) // of the bubble
 		write(t, r.Stdout(), "b\nhalf a li")
 		synctest.Wait()
 		calls, _ := s.taken()
 		require.Zero(t, calls)
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond) // of the bubble
 		synctest.Wait()
 		calls, text := s.taken()
 		require.Equal(t, 1, calls)
 		require.Equal(t, []string{"stdout: a", "stdout: b"}, texts(t, text))
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour) // of the bubble
 		synctest.Wait()
 		calls, _ = s.taken()
 		require.Equal(t, 1, calls, "nothing new, nothing sent")
@@ -130,7 +130,10 @@ func TestWriterWaitsForSender(t *testing.T) {
 		go func() {
 			defer close(done)
 			for range 3000 {
-				write(t, r.Stdout(), "%s", line)
+				if _, err := io.WriteString(r.Stdout(), line); err != nil {
+					t.Error(err)
+					return
+				}
 			}
 		}()
 		synctest.Wait()
@@ -160,7 +163,7 @@ func TestSendFails(t *testing.T) {
 			return broken
 		}})
 		write(t, r.Stdout(), "first\n")
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // of the bubble
 		synctest.Wait()
 		for range 2000 {
 			write(t, r.Stdout(), "%s\n", strings.Repeat("x", 1000))
@@ -184,7 +187,7 @@ func TestCloseGivesUp(t *testing.T) {
 			return ctx.Err()
 		}})
 		write(t, r.Stdout(), "first\n")
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // of the bubble
 		write(t, r.Stdout(), "second\n")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

@@ -94,7 +94,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
 	})
-	api := httpapi.New(httpapi.Config{
+	api := httpapi.New(httpapi.Config{ //nolint:contextcheck // every request has its own context
 		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces,
 		WorkerToken: s.config.WorkerToken.Reveal(), Logger: s.logger,
 	})
@@ -121,11 +121,11 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	s.logger.Info("stopping")
+	s.logger.InfoContext(ctx, "stopping")
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 	defer cancel()
 	if err := api.Shutdown(limit); err != nil {
-		s.logger.Warn("requests were cut off", "error", err)
+		s.logger.WarnContext(limit, "requests were cut off", "error", err)
 	}
 	return <-served
 }

@@ -185,7 +185,7 @@ const blanks = " \t\r\n"
 func (c *compiler) blockPart(p *parser, name token, trimLeft, trimRight bool) (handled bool, err error) {
 	opener := strings.TrimPrefix(name.text, "end")
 	isEnd := opener != name.text && blockTags[opener]
-	inside := ""
+	var inside string
 	switch name.text {
 	case "elif", "else":
 		inside = "if"

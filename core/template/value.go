@@ -50,7 +50,7 @@ func (b *budget) reflected(v reflect.Value) (any, error) {
 		if v.Uint() > math.MaxInt64 {
 			return float64(v.Uint()), nil
 		}
-		return int64(v.Uint()), nil
+		return int64(v.Uint()), nil //nolint:gosec // it fits, see above
 	case reflect.Float32, reflect.Float64:
 		return v.Float(), nil
 	case reflect.Slice:

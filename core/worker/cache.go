@@ -221,7 +221,12 @@ func fill(ctx context.Context, dir string, open opener) (bytes int64, err error)
 
 // protect takes the permission to write from a directory and everything in it, and returns how many bytes it holds.
 func protect(dir string) (bytes int64, err error) {
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return 0, fmt.Errorf("protect the workspace: %w", err)
+	}
+	defer func() { _ = root.Close() }() // nothing was written through it
+	err = fs.WalkDir(root.FS(), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -232,7 +237,7 @@ func protect(dir string) (bytes int64, err error) {
 		if info.Mode().IsRegular() {
 			bytes += info.Size()
 		}
-		return os.Chmod(path, info.Mode().Perm()&^0o222)
+		return root.Chmod(path, info.Mode().Perm()&^0o222)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("protect the workspace: %w", err)

@@ -169,7 +169,7 @@ func TestEverythingGoesWrongNowAndThen(t *testing.T) {
 	t.Parallel()
 	s, runner := newServer(t), newScripted(nil)
 	const steps = 150
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // repeatable
+	random := rand.New(rand.NewPCG(1, 2)) // repeatable
 	for _, path := range []string{claimPath, startPath, completePath} {
 		for range 15 {
 			s.fail(path, []fault{"", "", "", dropped, lost, proxy503}[random.IntN(6)])

@@ -64,7 +64,7 @@ func (s *session) poll(n int, tags []string, changed <-chan struct{}) (api.Claim
 			return answer, err
 		}
 		if ctx.Err() != nil || n == 0 && errors.Is(err, errAskAnew) {
-			return api.ClaimResponse{}, nil // steps that it brought are never started, and become ready again
+			return api.ClaimResponse{}, nil //nolint:nilerr // steps that it brought are never started, and become ready again
 		}
 		if n > 0 { // which only asks for what was given out: there is nothing to wait for
 			request.Retry, request.WaitSecs, changed = true, &now, nil

@@ -33,13 +33,13 @@ func (w *Worker) register(ctx context.Context) (api.Registered, error) {
 		}
 		registered, err := w.Client.Register(ctx, request)
 		if err == nil {
-			w.Logger.Info("registered", "worker", registered.WorkerID, "name", w.Name, "tags", request.Tags, "slots", w.Slots)
+			w.Logger.InfoContext(ctx, "registered", "worker", registered.WorkerID, "name", w.Name, "tags", request.Tags, "slots", w.Slots)
 			return registered, nil
 		}
 		if refused(err) {
 			return registered, fmt.Errorf("register: %w", err)
 		}
-		w.Logger.Warn("cannot register, trying again", "error", err)
+		w.Logger.WarnContext(ctx, "cannot register, trying again", "error", err)
 		if err := delay.wait(ctx, 2*time.Second, time.Minute); err != nil {
 			return registered, err
 		}

@@ -65,7 +65,7 @@ func (r *running) count() int {
 }
 
 // errShutDown stops the steps of a worker that ends.
-var errShutDown = fmt.Errorf("The worker was shut down: %w", pluginapi.ErrStopped) //nolint:revive,staticcheck // told to people
+var errShutDown = fmt.Errorf("The worker was shut down: %w", pluginapi.ErrStopped) //nolint:staticcheck // told to people
 
 // errTimedOut stops a step whose own time is over.
 var errTimedOut = &stopError{core.StopTimedOut}

@@ -62,7 +62,7 @@ func (s *session) serve(ctx, abort context.Context) error {
 	s.end(context.Canceled)
 	loops.Wait()
 	s.group.Wait()                                                  // runners return within the stop grace and a little more
-	if cause := context.Cause(s.calls); cause != context.Canceled { //nolint:errorlint // set right here
+	if cause := context.Cause(s.calls); cause != context.Canceled { //nolint:contextcheck,errorlint // the one set right here
 		return cause
 	}
 	return nil
@@ -76,21 +76,21 @@ func (s *session) drain(abort context.Context) {
 	s.stopClaims()
 	idle := s.slots.allFree() // which they are for good then: nothing is taken any more
 	if n := s.steps.count(); n > 0 {
-		s.Logger.Info("draining", "steps", n, "limit", s.Drain)
+		s.Logger.InfoContext(abort, "draining", "steps", n, "limit", s.Drain)
 	}
-	if s.settled(idle, s.Drain, abort) {
+	if s.settled(abort, idle, s.Drain) {
 		return
 	}
 	s.stopWork(errShutDown)
-	if s.settled(idle, s.StopGrace+s.ReportLimit, abort) ||
-		abort.Err() != nil && s.settled(idle, s.StopGrace+min(s.ReportLimit, abortLimit), context.WithoutCancel(abort)) {
+	if s.settled(abort, idle, s.StopGrace+s.ReportLimit) ||
+		abort.Err() != nil && s.settled(context.WithoutCancel(abort), idle, s.StopGrace+min(s.ReportLimit, abortLimit)) {
 		return
 	}
-	s.Logger.Error("results could not be reported; the server will find the steps lost", "steps", s.slots.used())
+	s.Logger.ErrorContext(abort, "results could not be reported; the server will find the steps lost", "steps", s.slots.used())
 }
 
 // settled waits until there is nothing left to do, and returns false when the limit or abort comes before.
-func (s *session) settled(idle <-chan struct{}, limit time.Duration, abort context.Context) bool {
+func (s *session) settled(abort context.Context, idle <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {

@@ -92,7 +92,7 @@ func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog
 	}
 	defer func() {
 		if err := removeAll(request.ScratchDir); err != nil {
-			s.Logger.Warn("a scratch directory could not be removed", "dir", request.ScratchDir, "error", err)
+			s.Logger.WarnContext(ctx, "a scratch directory could not be removed", "dir", request.ScratchDir, "error", err)
 		}
 	}()
 	typ := s.actionType(request.Type, request.Runner)
@@ -161,7 +161,7 @@ func (s *session) sendLogs(ctx context.Context, step *api.Claim, first int64, nd
 			return nil
 		}
 		if refused(err) {
-			s.Logger.Warn("the server refuses log lines", "job", step.JobID, "step", step.StepName, "error", err)
+			s.Logger.WarnContext(ctx, "the server refuses log lines", "job", step.JobID, "step", step.StepName, "error", err)
 			return err
 		}
 		if delay.wait(ctx, 100*time.Millisecond, 5*time.Second) != nil {

@@ -31,7 +31,7 @@ func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (er
 	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(abort))) }()
 	if err := host.Start(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop before it ever worked
+			return nil // told to stop before it ever worked
 		}
 		return fmt.Errorf("start the plugins: %w", err)
 	}

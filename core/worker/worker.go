@@ -96,8 +96,8 @@ func (w *Worker) Run(ctx, abort context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil || abort.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop: it need not register again
 		}
-		w.Logger.Warn("the server does not know this worker any more; it registers again")
+		w.Logger.WarnContext(ctx, "the server does not know this worker any more; it registers again")
 	}
 }

@@ -77,7 +77,7 @@ type download struct{ io.ReadCloser }
 
 func (d download) Read(p []byte) (int, error) {
 	n, err := d.ReadCloser.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Readers return it bare
+	if err != nil && err != io.EOF { // io.Readers return it bare
 		err = &brokenOff{err}
 	}
 	return n, err

@@ -73,7 +73,7 @@ func InProcess[P pluginapi.Plugin](newPlugin func() P) Opener {
 func Binary(path string, args ...string) Opener {
 	return func(t TB) *grpc.ClientConn {
 		t.Helper()
-		cmd := exec.Command(path, args...) //nolint:gosec,noctx // the test names the program; go-plugin ends it
+		cmd := exec.Command(path, args...) //nolint:noctx // the test names the program; go-plugin ends it
 		for _, name := range []string{"PATH", "HOME", "TMPDIR", "SYSTEMROOT"} {
 			if value, ok := os.LookupEnv(name); ok {
 				cmd.Env = append(cmd.Env, name+"="+value)

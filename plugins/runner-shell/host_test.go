@@ -34,7 +34,7 @@ sleep 120 & (sleep 120 & sleep 120) & echo ready; sleep 120`
 
 // launch starts the plugin and runs holdOpen on it in the background.
 func launch(ctx context.Context, path, held, scratch string) (cmd *exec.Cmd, client *plugin.Client, out *plugintest.Recorder, done <-chan error, err error) {
-	cmd = exec.Command(path) //nolint:gosec,noctx // go-plugin ends it
+	cmd = exec.Command(path) //nolint:noctx // go-plugin ends it
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cfg := hostapi.ClientConfig(cmd)
 	cfg.Logger = hclog.NewNullLogger()
@@ -73,7 +73,9 @@ func hostMain(path string) {
 	}
 	<-out.HasOutput()
 	fmt.Println(cmd.Process.Pid)
-	<-done
+	if err := <-done; err != nil {
+		fmt.Println("error:", err)
+	}
 }
 
 // namedPipe makes a named pipe and opens it for reading. It ends when the last process that holds it open has gone.

@@ -169,6 +169,7 @@ func (p *process) stop(grace time.Duration) {
 		deadline := time.Now().Add(grace)
 		waitFor(p.exited, grace)
 		for pause := groupPoll; time.Now().Before(deadline) && groupLives(pgid); pause *= 2 {
+			//nolint:forbidigo // nothing tells when the last process of a group has gone
 			time.Sleep(min(pause, 20*groupPoll, time.Until(deadline)))
 		}
 	}
@@ -181,20 +182,18 @@ func (p *process) kill() { killGroup(p.cmd.Process.Pid) }
 // killGroup kills a process group. One that is gone is no error.
 func killGroup(pgid int) { _ = syscall.Kill(-pgid, syscall.SIGKILL) }
 
-// waitFor waits for done, but not longer than limit, and says whether it happened.
-func waitFor(done <-chan struct{}, limit time.Duration) bool {
+// waitFor waits for done, but not longer than limit.
+func waitFor(done <-chan struct{}, limit time.Duration) {
 	select { // without a timer where there is nothing to wait for
 	case <-done:
-		return true
+		return
 	default:
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-done:
-		return true
 	case <-timer.C:
-		return false
 	}
 }
 

@@ -68,7 +68,8 @@ func TestRevisionIgnores(t *testing.T) {
 
 func TestRevisionOfEmptyFolder(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, revision(t, newSource(), t.TempDir()), revision(t, newSource(), t.TempDir()))
+	one, other := revision(t, newSource(), t.TempDir()), revision(t, newSource(), t.TempDir())
+	require.Equal(t, one, other)
 }
 
 // TestIndexReadsOnlyWhatChanged replaces a file by another of the same size and time: only an index that trusts these

@@ -11,9 +11,8 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
