@@ -37,8 +37,15 @@ func (m *Manager) remember(e *entry, revision pluginapi.Revision) error {
 }
 
 // restore brings the revision into use that was remembered, if it is still good. Whatever is wrong with it is no news:
-// the source is asked next.
+// the source is asked next. What a Refresh brought meanwhile is newer and stays.
 func (m *Manager) restore(ctx context.Context, e *entry) {
+	if e.refreshing.take(ctx) != nil {
+		return
+	}
+	defer e.refreshing.give()
+	if e.loaded() {
+		return
+	}
 	content, err := os.ReadFile(filepath.Join(m.config.Dir, e.name, currentFile))
 	if err != nil {
 		return

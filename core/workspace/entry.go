@@ -15,7 +15,7 @@ type entry struct {
 	name   string
 	source Source
 
-	refreshing turn // one look at the source at a time
+	refreshing turn // one look at the source, or at what is left of it, at a time
 	packing    turn // one tarball at a time
 
 	mu      sync.RWMutex
@@ -41,6 +41,13 @@ func newEntry(name string, source Source) *entry {
 		name: name, source: source, status: Status{Name: name},
 		refreshing: make(turn, 1), packing: make(turn, 1),
 	}
+}
+
+// loaded tells whether there was a good revision.
+func (e *entry) loaded() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.content != nil
 }
 
 // known tells what there is to do about the revision that the source now has: nothing, if it is in use or if it is
