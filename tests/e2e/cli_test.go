@@ -29,12 +29,10 @@ func (s *system) stroem(args ...string) outcome {
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "STROEM_URL=http://" + s.listen}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
-	if exit, ok := errors.AsType[*exec.ExitError](err); !ok {
+	if _, ended := errors.AsType[*exec.ExitError](err); !ended {
 		require.NoError(s.t, err)
-	} else {
-		return outcome{stdout.String(), stderr.String(), exit.ExitCode()}
 	}
-	return outcome{stdout.String(), stderr.String(), 0}
+	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
 const cliWorkspace = `

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core/api"
@@ -22,71 +23,118 @@ import (
 	"github.com/stroem/stroem/core/postgres"
 )
 
-// Each step notes that it ran in a file of its own, so that a second run shows, whoever started it.
+// Each step notes that it ran in a file of its own, so that a second run shows, whoever started it. One that is to hold
+// goes on until the test releases it: it runs when the kill comes.
 const counted = `
 actions:
   count:
     type: shell
     cmd: |
       echo ran >>"$INPUT_DIR/$STROEM_JOB_ID.$STROEM_STEP_NAME"
-      sleep 0.0$((RANDOM_DIGIT))
+      sleep "0.0$INPUT_DIGIT"
+      while [ "$INPUT_HOLD" = true ] && ! [ -e "$INPUT_DIR/released" ]; do sleep 0.05; done
       echo "OUTPUT: \"$STROEM_JOB_ID\""
-    env: {RANDOM_DIGIT: "{{ input.digit }}"}
 tasks:
   count:
-    input: {dir: {type: string, required: true}, digit: {type: integer, default: 1}}
+    input: {dir: {type: string, required: true}, digit: {type: integer, default: 1}, hold: {type: boolean, default: false}}
     flow:
-      first: {action: count, input: {dir: "{{ input.dir }}", digit: "{{ input.digit }}"}}
+      first: {action: count, input: {dir: "{{ input.dir }}", digit: "{{ input.digit }}", hold: "{{ input.hold }}"}}
       second: {action: count, depends_on: [first], input: {dir: "{{ input.dir }}", digit: "{{ input.digit }}"}}
 `
 
-const crashJobs = 200
+const (
+	crashJobs  = 200
+	crashSlots = 4 // steps that the worker runs at once
+)
 
-// crash runs 200 jobs, calls kill in the middle, and checks that every job has ended, that no step ran twice, and that
-// no accepted result is lost.
-func crash(t *testing.T, s *system, kill func(context.Context)) {
+// crash is what a test kills in the middle of 200 jobs, and what may become of them.
+type crash struct {
+	*system
+
+	kill      func(context.Context) // and starts it again
+	stepsFail bool                  // the steps that run fail with it; else all jobs complete
+}
+
+// run checks that every job ends, that no step runs twice, that no accepted result is lost, and that nothing fails but
+// the steps that ran when the kill came.
+func (c crash) run(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	ids := make([]string, crashJobs)
+	ids[0] = c.execute("default", "count", map[string]any{"dir": dir, "hold": true})
 	var group sync.WaitGroup
 	for from := range 4 {
 		group.Go(func() {
-			for i := from; i < crashJobs; i += 4 {
-				ids[i] = s.executeUntilAccepted(t.Context(), i, dir)
+			for i := from + 1; i < crashJobs; i += 4 {
+				ids[i] = c.executeUntilAccepted(t, i, dir)
 			}
 		})
 	}
-	s.eventually("a third of the jobs has completed", func(ctx context.Context) bool {
-		_, n, err := s.Jobs(ctx, client.JobFilter{Statuses: []string{"completed"}, Limit: 1})
-		return err == nil && n >= crashJobs/3
+	var done []api.Job
+	c.eventually("a third of the jobs has completed, and the first one runs", func(ctx context.Context) bool {
+		var err error
+		done, _, err = c.Jobs(ctx, client.JobFilter{Statuses: []string{"completed"}, Limit: crashJobs})
+		return err == nil && len(done) >= crashJobs/3 && runsOf(t, dir)[ids[0]+".first"] == 1
 	})
-	kill(t.Context())
+	require.Less(t, len(done), crashJobs-crashSlots, "the kill comes in the middle")
+	accepted := map[string]api.JobDetail{}
+	for _, job := range done[:crashJobs/3] {
+		detail, err := c.Job(t.Context(), job.JobID, 0)
+		require.NoError(t, err)
+		accepted[job.JobID] = detail
+	}
+	c.kill(t.Context())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "released"), nil, 0o600))
 	group.Wait()
-	completed := 0
+	jobs := map[string]api.JobDetail{}
 	for _, id := range ids {
-		job := s.waitThroughOutage(id)
-		if job.Status == "completed" {
-			completed++
+		jobs[id] = c.waitThroughOutage(id)
+	}
+	require.Len(t, jobs, crashJobs, "each request made one job, however often it was repeated")
+	_, total, err := c.Jobs(t.Context(), client.JobFilter{Limit: 1})
+	require.NoError(t, err)
+	require.Equal(t, crashJobs, total)
+	for id, before := range accepted {
+		require.Equal(t, before, jobs[id], "an accepted result is lost")
+	}
+	runs, failed, cut := runsOf(t, dir), 0, 0
+	for _, job := range jobs {
+		require.Contains(t, []string{"completed", "failed"}, job.Status)
+		if job.Status == "failed" {
+			failed++
+		} else {
+			require.Equal(t, map[string]any{"second": job.JobID}, job.Output)
 		}
+		require.Len(t, job.Steps, 2)
 		for _, step := range job.Steps {
-			checkRuns(t, dir, job, step)
+			ran := runs[job.JobID+"."+step.StepName]
+			checkRuns(t, ran, job, step)
+			if step.Status == "failed" {
+				cut += ran
+				t.Logf("step %s of job %s ran %d times: %s", step.StepName, job.JobID, ran, *step.ErrorMessage)
+			}
 		}
 	}
-	require.GreaterOrEqual(t, completed, crashJobs/3)
-	t.Logf("%d of %d jobs completed, the others failed with the crash", completed, crashJobs)
+	t.Logf("%d of %d jobs failed with the crash", failed, crashJobs)
+	if !c.stepsFail {
+		require.Zero(t, failed, "the steps went on")
+		return
+	}
+	require.Equal(t, "failed", jobs[ids[0]].Status, "its step ended with the kill")
+	require.LessOrEqual(t, cut, crashSlots, "only what ran at the time is cut off")
+	require.LessOrEqual(t, failed, 2*crashSlots, "and what was on its way to the worker may fail before it runs")
 }
 
-func (s *system) executeUntilAccepted(ctx context.Context, i int, dir string) string {
-	for {
-		created, err := s.Execute(ctx, "default", "count", api.ExecuteRequest{Input: map[string]any{"dir": dir, "digit": i % 10}}, "job "+strconv.Itoa(i))
-		if err == nil {
-			return created.JobID
-		}
-		if ctx.Err() != nil {
-			return ""
-		}
-		<-time.After(20 * time.Millisecond)
-	}
+func (s *system) executeUntilAccepted(t *testing.T, i int, dir string) (id string) {
+	t.Helper()
+	input := map[string]any{"dir": dir, "digit": i % 10}
+	accepted := poll(t.Context(), func(ctx context.Context) bool {
+		created, err := s.Execute(ctx, "default", "count", api.ExecuteRequest{Input: input}, "job "+strconv.Itoa(i))
+		id = created.JobID
+		return err == nil
+	})
+	assert.True(t, accepted, "job %d was not accepted", i)
+	return id
 }
 
 // waitThroughOutage is wait for a server that may be away.
@@ -100,60 +148,60 @@ func (s *system) waitThroughOutage(id string) (job api.JobDetail) {
 	return job
 }
 
-func checkRuns(t *testing.T, dir string, job api.JobDetail, step api.Step) {
+// checkRuns compares how often a step ran with what the server says of it.
+func checkRuns(t *testing.T, runs int, job api.JobDetail, step api.Step) {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(dir, job.JobID+"."+step.StepName))
-	if err != nil {
-		require.ErrorIs(t, err, os.ErrNotExist)
-	}
-	runs := bytes.Count(content, []byte("\n"))
-	require.LessOrEqual(t, runs, 1, "step %s of job %s ran %d times", step.StepName, job.JobID, runs)
+	where := fmt.Sprintf("step %s of job %s is %s and ran %d times", step.StepName, job.JobID, step.Status, runs)
+	require.Equal(t, 1, step.Attempt, where)
 	switch step.Status {
 	case "completed":
-		require.Equal(t, 1, runs)
-		require.Equal(t, job.JobID, step.Output)
+		require.Equal(t, 1, runs, where)
+		require.Equal(t, job.JobID, step.Output, where)
 	case "skipped":
-		require.Zero(t, runs)
+		require.Zero(t, runs, where)
+		require.Equal(t, "failed", job.Status, where)
 	case "failed":
-		require.NotNil(t, step.ErrorMessage)
+		require.LessOrEqual(t, runs, 1, where)
+		require.Equal(t, "failed", job.Status, where)
+		require.NotNil(t, step.ErrorMessage, where)
+		require.NotEmpty(t, *step.ErrorMessage, where)
 	default:
-		require.Fail(t, "the job has ended and a step has not", "%s is %s", step.StepName, step.Status)
+		require.Fail(t, "the job has ended and a step has not", where)
 	}
 }
 
 func TestKillTheWorker(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, workspace(t, counted), nil)
-	w := s.startWorker("w", settings{"max_concurrent": 4})
-	crash(t, s, func(context.Context) {
+	w := s.startWorker("w", settings{"max_concurrent": crashSlots})
+	crash{s, func(context.Context) {
 		w.kill()
-		s.startWorker("w", settings{"max_concurrent": 4})
-	})
+		s.startWorker("w", settings{"max_concurrent": crashSlots})
+	}, true}.run(t)
 }
 
 func TestKillTheServer(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, workspace(t, counted), nil)
-	s.startWorker("w", settings{"max_concurrent": 4})
-	crash(t, s, func(context.Context) {
+	s.startWorker("w", settings{"max_concurrent": crashSlots})
+	crash{s, func(context.Context) {
 		s.server.kill()
 		s.startServer()
-	})
+	}, false}.run(t)
 }
 
 func TestKillTheShellPlugin(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, workspace(t, counted), nil)
-	w := s.startWorker("w", settings{"max_concurrent": 4})
-	crash(t, s, func(context.Context) {
-		plugin := child(t, w.pid(), "runner-shell")
-		require.NoError(t, syscall.Kill(plugin, syscall.SIGKILL))
-	})
+	w := s.startWorker("w", settings{"max_concurrent": crashSlots})
+	crash{s, func(context.Context) {
+		require.NoError(t, syscall.Kill(child(t, w.pid(), "runner-shell"), syscall.SIGKILL))
+	}, true}.run(t)
 }
 
 func TestKillPostgreSQL(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "stroem-e2e-pg-")
+	dir, err := os.MkdirTemp("", "stroem-e2e-pg-") //nolint:usetesting // open to the user that PostgreSQL runs as
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	require.NoError(t, os.Chmod(dir, 0o711))
@@ -167,8 +215,8 @@ func TestKillPostgreSQL(t *testing.T) {
 	options.Port = database.Port()
 	require.NoError(t, postgres.Migrate(t.Context(), database.URL()))
 	s := newSystemOn(t, database.URL(), workspace(t, counted), nil)
-	s.startWorker("w", settings{"max_concurrent": 4})
-	crash(t, s, func(ctx context.Context) {
+	s.startWorker("w", settings{"max_concurrent": crashSlots})
+	crash{s, func(ctx context.Context) {
 		database.Kill()
 		s.eventually("PostgreSQL is back", func(context.Context) bool {
 			// Until the orphaned backends have ended, a new server does not start.
@@ -178,7 +226,7 @@ func TestKillPostgreSQL(t *testing.T) {
 			}
 			return err == nil
 		})
-	})
+	}, false}.run(t)
 }
 
 // child returns the process that pid started and whose program has the given name.
@@ -203,125 +251,4 @@ func child(t *testing.T, pid int, program string) int {
 	}
 	t.Fatalf("process %d has no child %s", pid, program)
 	return 0
-}
-
-const sleeping = `
-actions:
-  family:
-    type: shell
-    cmd: |
-      sleep 300 &
-      echo "$$ $!" >"$INPUT_DIR/pids.tmp"
-      mv "$INPUT_DIR/pids.tmp" "$INPUT_DIR/pids"
-      wait
-  silent:
-    type: shell
-    cmd: 'echo ran >>"$INPUT_DIR/$STROEM_JOB_ID"; sleep "$INPUT_SECONDS"'
-tasks:
-  family:
-    input: {dir: {type: string, required: true}}
-    flow: {s: {action: family, input: {dir: "{{ input.dir }}"}}}
-  silent:
-    input: {dir: {type: string, required: true}, seconds: {type: integer, required: true}}
-    flow: {s: {action: silent, input: {dir: "{{ input.dir }}", seconds: "{{ input.seconds }}"}}}
-`
-
-func TestNothingSurvivesWorkerOrPlugin(t *testing.T) {
-	t.Parallel()
-	for name, victim := range map[string]func(*testing.T, *process) int{
-		"worker": func(_ *testing.T, w *process) int { return w.pid() },
-		"plugin": func(t *testing.T, w *process) int { t.Helper(); return child(t, w.pid(), "runner-shell") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			s := newSystem(t, workspace(t, sleeping), nil)
-			w := s.startWorker("w", nil)
-			s.execute("default", "family", map[string]any{"dir": dir})
-			var pids []string
-			s.eventually("the step runs", func(context.Context) bool {
-				content, err := os.ReadFile(filepath.Join(dir, "pids"))
-				pids = strings.Fields(string(content))
-				return err == nil
-			})
-			require.Len(t, pids, 2)
-			require.NoError(t, syscall.Kill(victim(t, w), syscall.SIGKILL))
-			require.Eventually(t, func() bool { return !alive(pids[0]) && !alive(pids[1]) }, 3*time.Second, 20*time.Millisecond,
-				"the step's processes are gone within three seconds")
-		})
-	}
-}
-
-// alive tells whether a process exists and is no zombie.
-func alive(pid string) bool {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return !strings.HasPrefix(rest, "Z")
-}
-
-func TestASilentStepIsHandedOutOnce(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := newSystem(t, workspace(t, sleeping), settings{"recovery": settings{"heartbeat_timeout_secs": 4, "sweep_interval_secs": 1}})
-	s.startWorker("one", nil)
-	s.startWorker("two", nil)
-	id := s.execute("default", "silent", map[string]any{"dir": dir, "seconds": 30})
-	require.Equal(t, "completed", s.wait(id).Status)
-	require.Equal(t, 1, runsOf(t, dir)[id])
-}
-
-func TestAWorkerThatIsStoppedRightAfterItsClaim(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	s := newSystem(t, workspace(t, sleeping), settings{"recovery": settings{"heartbeat_timeout_secs": 4, "sweep_interval_secs": 1}})
-	frozen := s.startWorker("frozen", settings{"max_concurrent": 8})
-	var ids []string
-	for range 8 {
-		ids = append(ids, s.execute("default", "silent", map[string]any{"dir": dir, "seconds": 2}))
-	}
-	s.eventually("a step is claimed", func(ctx context.Context) bool {
-		job, err := s.Job(ctx, ids[0], 0)
-		return err == nil && job.Steps[0].Status == "running"
-	})
-	frozen.signal(syscall.SIGSTOP)
-	s.startWorker("other", nil)
-	before := map[string]api.JobDetail{}
-	for _, id := range ids {
-		before[id] = s.waitThroughOutage(id)
-		require.Contains(t, []string{"completed", "failed"}, before[id].Status)
-	}
-	frozen.signal(syscall.SIGCONT)
-	s.eventually("the frozen worker is back", func(ctx context.Context) bool {
-		workers, err := s.Workers(ctx, 10, 0)
-		return err == nil && len(workers) == 2 && workers[0].Status == "active" && workers[1].Status == "active"
-	})
-	for _, id := range ids {
-		// A step whose start the server had accepted may still run once, but what became of it is decided.
-		requireAtMostOneRun(t, dir, id)
-		job, err := s.Job(t.Context(), id, 0)
-		require.NoError(t, err)
-		require.Equal(t, before[id], job, "its late reports change nothing")
-	}
-}
-
-func runsOf(t *testing.T, dir string) map[string]int {
-	t.Helper()
-	runs := map[string]int{}
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	for _, entry := range entries {
-		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
-		require.NoError(t, err)
-		runs[entry.Name()] = bytes.Count(content, []byte("\n"))
-	}
-	return runs
-}
-
-// requireAtMostOneRun checks that a step ran once, or not at all if its worker was lost before.
-func requireAtMostOneRun(t *testing.T, dir, job string) {
-	t.Helper()
-	require.LessOrEqual(t, runsOf(t, dir)[job], 1)
 }

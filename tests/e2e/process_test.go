@@ -41,7 +41,7 @@ func (b *lockedBuffer) String() string {
 func start(t *testing.T, name, program, configFile string) *process {
 	t.Helper()
 	p := &process{t: t, name: name, log: &lockedBuffer{}, done: make(chan struct{})}
-	p.cmd = exec.Command(bin+"/"+program, "-c", configFile)
+	p.cmd = exec.Command(bin+"/"+program, "-c", configFile) //nolint:noctx // ended by stop, gently
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.Getenv("TMPDIR")}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -2,14 +2,17 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
 )
 
@@ -23,6 +26,8 @@ type expectation struct {
 	Output   json.RawMessage         `json:"output"` // absent: not looked at
 	Log      []string                `json:"log"`    // texts that the log holds
 	LogLines int64                   `json:"log_lines"`
+	Numbered bool                    `json:"numbered"`    // each line of the log is its number, with 99 digits
+	Within   float64                 `json:"within_secs"` // how long the job may take; absent: not looked at
 }
 
 type stepExpected struct {
@@ -89,6 +94,7 @@ func (s *system) check(workspace string, want expectation) {
 	}
 	require.Empty(t, cmp.Diff(expected, got), "states of the steps; job %s", job.JobID)
 	require.Equal(t, want.Status, job.Status)
+	checkTimes(t, job, want)
 	if want.Error != "" {
 		require.NotNil(t, job.ErrorMessage)
 		require.Contains(t, *job.ErrorMessage, want.Error)
@@ -111,6 +117,31 @@ func (s *system) check(workspace string, want expectation) {
 	s.checkLog(job.JobID, want)
 }
 
+// checkTimes checks that each step began when all that it depends on had ended, and that a skipped one never did.
+func checkTimes(t *testing.T, job api.JobDetail, want expectation) {
+	t.Helper()
+	ended := map[string]time.Time{}
+	for _, step := range job.Steps {
+		require.NotNil(t, step.CompletedAt, step.StepName)
+		ended[step.StepName] = *step.CompletedAt
+	}
+	for _, step := range job.Steps {
+		if step.Status == "skipped" {
+			require.Nil(t, step.StartedAt, step.StepName)
+			continue
+		}
+		for _, name := range step.DependsOn {
+			if step.StartedAt != nil { // a step whose input cannot be rendered has not started
+				require.False(t, step.StartedAt.Before(ended[name]), "%s began before %s had ended", step.StepName, name)
+			}
+		}
+	}
+	if want.Within > 0 {
+		require.NotNil(t, job.StartedAt)
+		require.Less(t, job.CompletedAt.Sub(*job.StartedAt).Seconds(), want.Within)
+	}
+}
+
 func (s *system) checkLog(job string, want expectation) {
 	t := s.t
 	t.Helper()
@@ -128,13 +159,20 @@ func (s *system) checkLog(job string, want expectation) {
 		require.Contains(t, first.Logs, `"line":`+string(encoded))
 	}
 	// Every line is there once, in order, whatever the pages.
-	var lines int64
-	for next := int64(1); next <= first.Total; {
-		page, err := s.Logs(t.Context(), job, client.LogQuery{From: next})
+	last := int64(0)
+	for last < first.Total {
+		page, err := s.Logs(t.Context(), job, client.LogQuery{From: last + 1})
 		require.NoError(t, err)
-		require.Equal(t, next, page.From)
-		lines += int64(strings.Count(page.Logs, "\n"))
-		next = page.Next
+		require.Equal(t, last+1, page.From)
+		for line := range strings.Lines(page.Logs) {
+			last++
+			if want.Numbered {
+				var got struct{ Line string }
+				require.NoError(t, json.Unmarshal([]byte(line), &got))
+				require.Equal(t, fmt.Sprintf("%099d", last), got.Line)
+			}
+		}
+		require.Equal(t, last+1, page.Next)
 	}
-	require.Equal(t, first.Total, lines)
+	require.Equal(t, first.Total, last)
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -50,13 +51,11 @@ func newSystemOn(t *testing.T, database string, workspaces map[string]string, ex
 		"listen": s.listen, "data_dir": filepath.Join(s.dir, "server"), "db": settings{"url": database},
 		"worker_token": token, "workspaces": sources, "plugins": settings{"dir": filepath.Join(bin, "plugins")},
 	}
-	for key, value := range extra {
-		s.serverConfig[key] = value
-	}
+	maps.Copy(s.serverConfig, extra)
 	var err error
 	s.Client, err = client.New(client.Options{Server: "http://" + s.listen})
 	require.NoError(t, err)
-	t.Cleanup(s.Client.Close)
+	t.Cleanup(s.Close)
 	s.startServer()
 	return s
 }
@@ -101,9 +100,7 @@ func (s *system) startWorker(name string, extra settings) *process {
 		"data_dir": filepath.Join(s.dir, name), "stop_grace_secs": 1, "drain_secs": 1,
 		"plugins": settings{"dir": filepath.Join(bin, "plugins")},
 	}
-	for key, value := range extra {
-		config[key] = value
-	}
+	maps.Copy(config, extra)
 	p := start(s.t, name, "stroem-worker", writeYAML(s.t, filepath.Join(s.dir, name+".yaml"), config))
 	s.eventually(name+" is registered", func(ctx context.Context) bool {
 		select {
@@ -132,7 +129,24 @@ func (s *system) registrations(ctx context.Context, name string) (n int) {
 // eventually waits for a condition that other processes bring about.
 func (s *system) eventually(what string, condition func(context.Context) bool) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return condition(s.t.Context()) }, time.Minute, 20*time.Millisecond, what)
+	require.True(s.t, poll(s.t.Context(), condition), "waited in vain until %s", what)
+}
+
+// poll asks for a condition again and again, and tells whether it came about within a minute. The condition may end the
+// test: it is asked here and not, as by require.Eventually, in another goroutine.
+func poll(ctx context.Context, condition func(context.Context) bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !condition(ctx) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+	return true
 }
 
 func (s *system) execute(workspace, task string, input map[string]any) string {
