@@ -38,6 +38,7 @@ type Registered struct {
 	WorkerID              string  `json:"worker_id"`
 	Token                 string  `json:"token"`
 	HeartbeatIntervalSecs float64 `json:"heartbeat_interval_secs"`
+	MaxStepBytes          int64   `json:"max_step_bytes,omitempty"` // of one step's log; 0: no limit
 	Resume                []Claim `json:"resume"`
 }
 

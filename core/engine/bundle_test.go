@@ -43,7 +43,7 @@ func newBundle(t *testing.T, workspace *core.Workspace, config engine.Config) *b
 	t.Helper()
 	b := &bundle{url: coretest.Postgres(t), workspace: workspace, revision: "r1"}
 	var err error
-	b.store, err = postgres.Open(t.Context(), b.url, slog.New(slog.DiscardHandler))
+	b.store, err = postgres.Open(t.Context(), b.url, 10, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(b.store.Close)
 	b.Engine = b.run(t, config)

@@ -19,6 +19,7 @@ type Config struct {
 	StartLimit       time.Duration // a claimed step not started in this time is ready again; default 15 s
 	StopGrace        time.Duration // what workers have to stop a step; default 10 s
 	PollInterval     time.Duration // safety net of waiting claims; default 5 s
+	MaxStepBytes     int64         // what workers send of one step's log; 0: all
 }
 
 func (c Config) withDefaults() Config {

@@ -53,6 +53,7 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	}
 	return api.Registered{
 		WorkerID: worker.ID.String(), Token: token, Resume: []api.Claim{},
+		MaxStepBytes:          e.config.MaxStepBytes,
 		HeartbeatIntervalSecs: min(30*time.Second, e.config.HeartbeatTimeout/3).Seconds(),
 	}, nil
 }

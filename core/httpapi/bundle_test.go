@@ -79,7 +79,7 @@ func newBundle(t *testing.T) *bundle {
 		},
 	}}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	store, err := postgres.Open(t.Context(), coretest.Postgres(t), logger)
+	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 10, logger)
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
 	logs, err := joblog.Open(filepath.Join(dir, "logs"), nil)

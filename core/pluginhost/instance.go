@@ -40,7 +40,7 @@ func (i *instance) logStore() *hostapi.LogStore { return hostapi.NewLogStore(i.c
 func launch(ctx context.Context, c *candidate, limits Limits, log *slog.Logger) (*instance, *pluginapi.Description, error) {
 	ctx, cancel := context.WithTimeout(ctx, limits.Start)
 	defer cancel()
-	i := newInstance(c, limits, log)
+	i := newInstance(c, limits, log)       //nolint:contextcheck // its log outlives the start
 	defer context.AfterFunc(ctx, i.kill)() // unblocks go-plugin, which knows no context
 	description, err := i.connect(ctx)
 	if err == nil {

@@ -81,7 +81,7 @@ func (w *logWriter) plain(line string) {
 	if w.panicky {
 		level = slog.LevelError
 	}
-	w.log.Log(context.Background(), level, line)
+	w.log.Log(context.Background(), level, line) //nolint:sloglint // the plugin's words
 }
 
 // record logs hclog's JSON; the plugin may put anything into it.
@@ -98,7 +98,7 @@ func (w *logWriter) record(record map[string]any) {
 			attrs = append(attrs, slog.Any(key, record[key]))
 		}
 	}
-	w.log.LogAttrs(context.Background(), level, message, attrs...)
+	w.log.LogAttrs(context.Background(), level, message, attrs...) //nolint:sloglint // the plugin's words
 }
 
 var hclogLevels = map[string]slog.Level{

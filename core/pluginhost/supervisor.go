@@ -209,7 +209,7 @@ func (s *supervisor) removeLost(stop context.Context, i *instance) {
 		err := i.runner().Remove(ctx, entry.request())
 		cancel()
 		if err != nil {
-			s.log.Warn("remains of a lost run could not be removed", "run", entry.request().RunID, "error", err)
+			s.log.WarnContext(stop, "remains of a lost run could not be removed", "run", entry.request().RunID, "error", err)
 		}
 		s.runs.done(entry)
 	}

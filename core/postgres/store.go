@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -29,14 +30,17 @@ type Store struct {
 // Connections of the hot pool: transitions are written by one goroutine, claims run beside it.
 const hotConnections = 6
 
-// Open connects to the database at url, which must have been migrated. The caller closes the store.
-func Open(ctx context.Context, url string, logger *slog.Logger) (*Store, error) {
+// Open connects to the database at url, which must have been migrated, with up to so many connections, at least 2 (one
+// more listens). The caller closes the store.
+func Open(ctx context.Context, url string, connections int, logger *slog.Logger) (*Store, error) {
 	read, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("parse db.url: %w", redactURL(err))
 	}
 	hot := read.Copy()
-	hot.MaxConns = hotConnections
+	total := int32(min(connections, math.MaxInt32)) //nolint:gosec // it fits
+	hot.MaxConns = min(hotConnections, total/2)
+	read.MaxConns = total - hot.MaxConns
 	hot.MinIdleConns = 1
 	hot.AfterConnect = planForGrowth
 	s := &Store{logger: logger}

@@ -29,7 +29,7 @@ func newBundle(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{url: coretest.Postgres(t), worker: uuid.New()}
 	var err error
-	b.Store, err = postgres.Open(t.Context(), b.url, slog.New(slog.DiscardHandler))
+	b.Store, err = postgres.Open(t.Context(), b.url, 10, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(b.Close)
 	b.route, err = b.Route(t.Context(), []string{"shell"})
@@ -105,7 +105,7 @@ func TestMigrationsGoUpDownAndUp(t *testing.T) {
 
 func TestOpenDoesNotTellThePassword(t *testing.T) {
 	t.Parallel()
-	_, err := postgres.Open(t.Context(), "postgres://u:very-secret@host:not-a-port/db", slog.New(slog.DiscardHandler))
+	_, err := postgres.Open(t.Context(), "postgres://u:very-secret@host:not-a-port/db", 10, slog.New(slog.DiscardHandler))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "very-secret")
 }

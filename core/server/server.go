@@ -61,7 +61,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err := postgres.Migrate(ctx, url); err != nil {
 		return err
 	}
-	store, err := postgres.Open(ctx, url, s.logger)
+	store, err := postgres.Open(ctx, url, s.config.DB.MaxConnections, s.logger)
 	if err != nil {
 		return err
 	}
@@ -93,6 +93,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	defer func() { err = errors.Join(err, logs.Close()) }()
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
+		MaxStepBytes: int64(s.config.LogStorage.MaxStepBytes),
 	})
 	api := httpapi.New(httpapi.Config{ //nolint:contextcheck // every request has its own context
 		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces,

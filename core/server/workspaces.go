@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,9 +39,9 @@ func (s *Server) workspaceConfig(host *pluginhost.Host) (workspace.Config, error
 	return c, nil
 }
 
-// load reads a revision, with the programs and variables of this server.
-func (s *Server) load(dir string) (*core.Workspace, workflow.Diagnostics) {
-	return workflow.Load(os.DirFS(dir), workflow.Options{Decrypt: decrypt, RenderSecrets: s.renderSecrets})
+// load reads the files of a revision, with the programs and variables of this server.
+func (s *Server) load(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
+	return workflow.Load(files, workflow.Options{Decrypt: decrypt, RenderSecrets: s.renderSecrets})
 }
 
 // renderSecrets renders templates in a workspace's secrets. They can name env.<NAME> for the names that the

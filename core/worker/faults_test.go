@@ -291,6 +291,17 @@ func TestRefusedResults(t *testing.T) {
 	require.Contains(t, s.result(withOutput).Error, "The step's result was refused: Server returned 400")
 }
 
+func TestLogsEndAtTheServersLimit(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.maxBytes = 10
+	st := s.add("a")
+	startWorker(t, s, newScripted(map[string]behaviour{"a": say("first\nsecond\nthird\n")}))
+	require.Equal(t, 0, *s.result(st).ExitCode, "the step itself does not suffer")
+	require.Contains(t, st.log, "first")
+	require.NotContains(t, st.log, "third")
+}
+
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

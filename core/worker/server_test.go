@@ -44,6 +44,7 @@ type server struct {
 	starts   []int // steps per call
 	reports  []int // results per call
 	interval float64
+	maxBytes int64 // of one step's log
 }
 
 // completion is what a worker reports of a step.
@@ -268,7 +269,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 		}
 		s.workers[token] = &registered{Register: request}
 	})
-	answer(w, http.StatusOK, api.Registered{WorkerID: "id of " + request.Name, Token: token, HeartbeatIntervalSecs: s.interval})
+	answer(w, http.StatusOK, api.Registered{WorkerID: "id of " + request.Name, Token: token, HeartbeatIntervalSecs: s.interval, MaxStepBytes: s.maxBytes})
 }
 
 func (s *server) claim(token string, request api.ClaimRequest, r *http.Request) (any, error) {

@@ -15,6 +15,7 @@ type session struct {
 	*Worker
 	server    *client.Client // with the worker's own token
 	heartbeat time.Duration
+	maxBytes  int64        // of one step's log; 0: no limit
 	lastCall  atomic.Int64 // when the server last answered, in Unix nanoseconds
 
 	// calls ends when nothing is to be said to the server any more: all is reported, or it has given up this worker.
@@ -36,7 +37,7 @@ type session struct {
 
 func newSession(ctx context.Context, w *Worker, identity api.Registered) *session {
 	s := &session{
-		Worker: w, server: w.Client.WithToken(identity.Token), heartbeat: heartbeatInterval(identity),
+		Worker: w, server: w.Client.WithToken(identity.Token), heartbeat: heartbeatInterval(identity), maxBytes: identity.MaxStepBytes,
 		slots: newSlots(w.Slots), ended: make(chan finished, w.Slots), wanted: make(chan struct{}, 1),
 	}
 	s.calls, s.end = context.WithCancelCause(context.WithoutCancel(ctx))

@@ -22,7 +22,7 @@ func (s *session) execute(r *run) (completion api.Completion) {
 	var result *pluginapi.Result
 	masker := joblog.NewMasker(r.step.Mask)
 	recorder := joblog.NewRecorder(s.calls, joblog.RecorderOptions{
-		Step: r.step.StepName, Attempt: r.step.Attempt, Masker: masker, MaxBytes: s.MaxStepBytes,
+		Step: r.step.StepName, Attempt: r.step.Attempt, Masker: masker, MaxBytes: s.maxBytes,
 		Send: func(ctx context.Context, first int64, ndjson []byte) error {
 			return s.sendLogs(ctx, r.step, first, ndjson)
 		},

@@ -42,14 +42,11 @@ func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (er
 		Name: c.WorkerName, Version: version.Version, Client: server, Runners: host, Changed: host.Changed,
 		Plugins: func() []api.Plugin { return describePlugins(host) }, Labels: c.Labels(), Slots: c.MaxConcurrent,
 		CacheDir: c.WorkspaceCacheDir, CacheBytes: int64(c.WorkspaceCacheMaxBytes),
-		ScratchDir:   filepath.Join(c.DataDir, "scratch", fileName(c.WorkerName)),
-		MaxStepBytes: defaultMaxStepBytes, StopGrace: c.StopGrace, Drain: c.Drain, Logger: logger,
+		ScratchDir: filepath.Join(c.DataDir, "scratch", fileName(c.WorkerName)),
+		StopGrace:  c.StopGrace, Drain: c.Drain, Logger: logger,
 	})
 	return w.Run(ctx, abort)
 }
-
-// defaultMaxStepBytes is how much of one step's output is kept.
-const defaultMaxStepBytes = 1 << 30
 
 // fileName makes a directory's name of a worker's.
 func fileName(worker string) string {

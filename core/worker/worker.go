@@ -35,22 +35,21 @@ type Runners interface {
 
 // Options are what a worker is made of. The directories are created if need be.
 type Options struct {
-	Name         string
-	Version      string
-	Client       *client.Client // with the shared worker token
-	Runners      Runners
-	Changed      func() <-chan struct{} // a channel that is closed when Runners offer other action types; nil: they never do
-	Plugins      func() []api.Plugin    // for the registration; may be nil
-	Labels       []string               // tags besides those of the runners
-	Slots        int                    // steps at a time
-	CacheDir     string
-	CacheBytes   int64         // of workspace revisions not in use; 0: no limit
-	ScratchDir   string        // for this worker alone: what is in it is removed
-	MaxStepBytes int64         // of log; 0: no limit
-	StopGrace    time.Duration // between the polite and the hard stop of a step
-	Drain        time.Duration // for running steps once the worker is told to stop
-	ReportLimit  time.Duration // for results that the server does not answer to once all steps have stopped; 0: 30 s
-	Logger       *slog.Logger  // nil: the default one
+	Name        string
+	Version     string
+	Client      *client.Client // with the shared worker token
+	Runners     Runners
+	Changed     func() <-chan struct{} // a channel that is closed when Runners offer other action types; nil: they never do
+	Plugins     func() []api.Plugin    // for the registration; may be nil
+	Labels      []string               // tags besides those of the runners
+	Slots       int                    // steps at a time
+	CacheDir    string
+	CacheBytes  int64         // of workspace revisions not in use; 0: no limit
+	ScratchDir  string        // for this worker alone: what is in it is removed
+	StopGrace   time.Duration // between the polite and the hard stop of a step
+	Drain       time.Duration // for running steps once the worker is told to stop
+	ReportLimit time.Duration // for results that the server does not answer to once all steps have stopped; 0: 30 s
+	Logger      *slog.Logger  // nil: the default one
 }
 
 // Worker runs steps; make it with New, and call Run once.

@@ -57,7 +57,7 @@ func (m *Manager) restore(ctx context.Context, e *entry) {
 	if _, err := m.Dir(e.name, c.Revision.ID); err != nil {
 		return
 	}
-	workspace, diagnostics := m.config.Load(m.dir(e.name, c.Revision.ID))
+	workspace, diagnostics := m.read(e, c.Revision.ID)
 	if workspace == nil || diagnostics.Err() != nil {
 		return
 	}

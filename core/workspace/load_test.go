@@ -1,7 +1,7 @@
 package workspace_test
 
 import (
-	"os"
+	"io/fs"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -176,7 +176,7 @@ func TestBadRevisionIsLoadedAgain(t *testing.T) {
 				c := configure(t.TempDir(), sources{"a": from})
 				var key atomic.Bool
 				var loads atomic.Int32
-				c.Load = func(string) (*core.Workspace, workflow.Diagnostics) {
+				c.Load = func(fs.FS) (*core.Workspace, workflow.Diagnostics) {
 					loads.Add(1)
 					if !key.Load() {
 						return nil, workflow.Diagnostics{{Severity: workflow.SeverityError, Message: "no key"}, {Severity: workflow.SeverityError, Message: "x"}}
@@ -203,8 +203,8 @@ func TestLoaderWithoutContentOrWithWarnings(t *testing.T) {
 	c := configure(t.TempDir(), sources{"a": commit("r1", flow("one"))})
 	var content *core.Workspace
 	var diagnostics workflow.Diagnostics
-	c.Load = func(dir string) (*core.Workspace, workflow.Diagnostics) {
-		if _, err := os.Stat(dir); err != nil {
+	c.Load = func(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
+		if _, err := fs.Stat(files, "."); err != nil {
 			return nil, workflow.Diagnostics{{Severity: workflow.SeverityError, Message: err.Error()}}
 		}
 		return content, diagnostics

@@ -30,8 +30,8 @@ type Config struct {
 	Sources    Sources
 	Workspaces map[string]Source // by name
 	Logger     *slog.Logger
-	// Load reads the files of a revision; nil is workflow.Load without decryption.
-	Load func(dir string) (*core.Workspace, workflow.Diagnostics)
+	// Load reads the files of a revision, out of which no link leads; nil is workflow.Load without decryption.
+	Load func(files fs.FS) (*core.Workspace, workflow.Diagnostics)
 }
 
 // Source says where the files of a workspace come from.
@@ -79,7 +79,9 @@ func New(config Config) (*Manager, error) {
 		return nil, fmt.Errorf("create the directory of the workspaces: %w", err)
 	}
 	if config.Load == nil {
-		config.Load = load
+		config.Load = func(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
+			return workflow.Load(files, workflow.Options{})
+		}
 	}
 	m := &Manager{config: config, all: map[string]*entry{}, changed: make(chan struct{})}
 	for name, source := range config.Workspaces {
@@ -101,14 +103,14 @@ func New(config Config) (*Manager, error) {
 	return m, nil
 }
 
-// load reads the files below dir; links do not lead out of it.
-func load(dir string) (*core.Workspace, workflow.Diagnostics) {
-	root, err := os.OpenRoot(dir)
+// read loads the files of a revision; links do not lead out of its directory.
+func (m *Manager) read(e *entry, revision string) (*core.Workspace, workflow.Diagnostics) {
+	root, err := os.OpenRoot(m.dir(e.name, revision))
 	if err != nil {
 		return nil, workflow.Diagnostics{{Severity: workflow.SeverityError, Message: err.Error()}}
 	}
 	defer func() { _ = root.Close() }() // only read from
-	return workflow.Load(root.FS(), workflow.Options{})
+	return m.config.Load(root.FS())
 }
 
 // Run polls all sources, each at its own pace, until ctx ends. A workspace that was good in an earlier process is there

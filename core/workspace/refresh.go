@@ -100,7 +100,7 @@ func protect(dir string) error {
 
 // load validates a revision and makes it the current one if it is good.
 func (m *Manager) load(ctx context.Context, e *entry, revision pluginapi.Revision) error {
-	content, diagnostics := m.config.Load(m.dir(e.name, revision.ID))
+	content, diagnostics := m.read(e, revision.ID)
 	if content == nil || diagnostics.Err() != nil {
 		err := core.Errorf(core.CodeInvalid, "", "revision %s has errors: %s", short(revision.ID), firstLine(diagnostics))
 		e.reject(revision.ID, err, diagnostics)

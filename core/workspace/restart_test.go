@@ -3,6 +3,7 @@ package workspace_test
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -155,11 +156,11 @@ func TestRestoreDoesNotUndoARefresh(t *testing.T) {
 		c := configure(dir, sources{"a": from})
 		var first atomic.Bool
 		restoring := make(chan struct{})
-		c.Load = func(dir string) (*core.Workspace, workflow.Diagnostics) {
+		c.Load = func(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
 			if first.CompareAndSwap(false, true) {
 				<-restoring
 			}
-			return workflow.Load(os.DirFS(dir), workflow.Options{})
+			return workflow.Load(files, workflow.Options{})
 		}
 		m := newManager(t, c)
 		start(t, m)
