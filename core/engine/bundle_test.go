@@ -24,6 +24,7 @@ type bundle struct {
 	*engine.Engine
 	store *postgres.Store
 	url   string
+	stop  func() // ends the engine that was started last
 
 	mu        sync.Mutex
 	workspace *core.Workspace
@@ -60,10 +61,11 @@ func (b *bundle) run(t *testing.T, config engine.Config) *engine.Engine {
 		defer close(done)
 		e.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	b.stop = func() {
 		cancel()
 		<-done
-	})
+	}
+	t.Cleanup(b.stop)
 	return e
 }
 

@@ -196,10 +196,13 @@ func TestUnstartedStepsBecomeReadyAgain(t *testing.T) {
 
 func TestStepsOfALostWorkerFail(t *testing.T) {
 	t.Parallel()
-	b, w, id := one(t, engine.Config{HeartbeatTimeout: 60 * time.Millisecond, SweepInterval: 10 * time.Millisecond, StartLimit: time.Hour})
+	b, w, id := one(t, engine.Config{})
 	b.execute(t, nil)
 	steps := w.claim(2)
-	w.start(steps[0])
+	require.Equal(t, []string{api.Accepted}, w.start(steps[0]))
+	b.stop() // so that the worker is lost when that is due, and not before
+	b.Engine = b.run(t, engine.Config{HeartbeatTimeout: 60 * time.Millisecond, SweepInterval: 10 * time.Millisecond, StartLimit: time.Hour})
+	w.e = b.Engine
 	require.NoError(t, b.WaitJob(t.Context(), id))
 	job, states := b.states(t, id)
 	require.Equal(t, core.JobFailed, job)

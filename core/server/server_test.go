@@ -1,0 +1,162 @@
+package server_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	apiv1 "github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/client"
+	"github.com/stroem/stroem/core/config"
+	"github.com/stroem/stroem/core/coretest"
+	"github.com/stroem/stroem/core/server"
+)
+
+const patience = 30 * time.Second
+
+const hello = `
+actions: {say: {type: shell, cmd: echo hello}}
+tasks: {hello: {flow: {say: {action: say}}}}
+`
+
+// load makes a configuration from the lines given and those that every server needs.
+func load(t *testing.T, database, lines string) config.Server {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "server-config.yaml")
+	content := lines + "\nlisten: 127.0.0.1:0\nworker_token: a token for the tests of the server\ndb: {url: '" + database +
+		"'}\ndata_dir: " + filepath.Join(dir, "data") + "\nplugins: {dir: " + plugins + "}\n"
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+	c, err := config.LoadServer(file, nil)
+	require.NoError(t, err)
+	return c
+}
+
+// start runs a server until the test ends or stop is called, which returns what Run returned.
+func start(t *testing.T, c config.Server) (api *client.Client, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := server.New(c, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	stopped := false
+	stop = func() error {
+		stopped = true
+		cancel()
+		return <-ended
+	}
+	t.Cleanup(func() {
+		if !stopped {
+			require.NoError(t, stop())
+		}
+	})
+	limited, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	address, err := s.Addr(limited)
+	require.NoError(t, err)
+	api, err = client.New(client.Options{Server: "http://" + address.String()})
+	require.NoError(t, err)
+	t.Cleanup(api.Close)
+	return api, stop
+}
+
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	return dir
+}
+
+// ready waits until every workspace was tried.
+func ready(t *testing.T, api *client.Client) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, api.Ready(t.Context())) }, patience, 20*time.Millisecond)
+}
+
+func TestServesWorkspacesAndEnds(t *testing.T) {
+	t.Parallel()
+	good, bad := folder(t, map[string]string{"flows.yaml": hello}), folder(t, map[string]string{"flows.yaml": "tasks: {x: {flow: {}}}"})
+	c := load(t, coretest.Postgres(t), "workspaces: {good: {type: folder, path: "+good+"}, bad: {type: folder, path: "+bad+"}}")
+	api, stop := start(t, c)
+	ready(t, api)
+	created, err := api.Execute(t.Context(), "good", "hello", apiv1.ExecuteRequest{}, "")
+	require.NoError(t, err)
+	list, err := api.Workspaces(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	for _, w := range list {
+		require.Equal(t, w.Name == "bad", w.Error != "", "%s: %s", w.Name, w.Error)
+	}
+	require.NoError(t, stop())
+
+	again, _ := start(t, c) // with the same database and files
+	ready(t, again)
+	job, err := again.Job(t.Context(), created.JobID, 0)
+	require.NoError(t, err)
+	require.Equal(t, "pending", job.Status)
+}
+
+// TestWaitingRequestsDoNotDelayTheEnd stops a server while a client waits for a job that nobody runs.
+func TestWaitingRequestsDoNotDelayTheEnd(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"flows.yaml": hello})
+	api, stop := start(t, load(t, coretest.Postgres(t), "workspaces: {default: {type: folder, path: "+dir+"}}"))
+	ready(t, api)
+	created, err := api.Execute(t.Context(), "default", "hello", apiv1.ExecuteRequest{}, "")
+	require.NoError(t, err)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := api.Job(t.Context(), created.JobID, time.Minute)
+		answered <- err
+	}()
+	begin := time.Now()
+	require.NoError(t, stop())
+	require.Less(t, time.Since(begin), 20*time.Second)
+	select {
+	case err := <-answered: // it may have come before the end or after it
+		t.Log("the request that waits:", err)
+	case <-time.After(patience):
+		require.Fail(t, "the request that waits is not answered")
+	}
+}
+
+func TestRefusesToStart(t *testing.T) {
+	t.Parallel()
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, taken.Close()) })
+	for name, c := range map[string]struct {
+		change func(*config.Server)
+		want   string
+	}{
+		"users that there are not": {func(c *config.Server) { c.Auth = &config.Auth{} }, "has no users yet"},
+		"a port that is taken":     {func(c *config.Server) { c.Listen = taken.Addr().String() }, "address already in use"},
+		"a certificate that is not there": {
+			func(c *config.Server) { c.TLS = &config.ServerTLS{Cert: "/nowhere.pem", Key: "/nowhere.key"} }, "load the TLS certificate",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settings := load(t, coretest.Postgres(t), "")
+			c.change(&settings)
+			err := server.New(settings, slog.New(slog.DiscardHandler)).Run(t.Context())
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	t.Run("a database that does not answer", func(t *testing.T) {
+		t.Parallel()
+		c := load(t, "postgres://stroem:very-secret@"+taken.Addr().String()+"/stroem?connect_timeout=1", "")
+		err := server.New(c, slog.New(slog.DiscardHandler)).Run(t.Context())
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "very-secret")
+	})
+}
