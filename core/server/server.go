@@ -70,10 +70,10 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("set up the plugins: %w", err)
 	}
+	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
 	if err := host.Start(ctx); err != nil {
 		return fmt.Errorf("start the plugins: %w", err)
 	}
-	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
 	return s.serve(ctx, store, host)
 }
 
