@@ -144,7 +144,7 @@ workspaces:
 		"STROEM__WORKSPACES__NEW__PATH=/x",
 		"STROEM__PLUGINS__SOURCE_GIT__DISABLED=", // not set
 		"STROEM_URL=http://not.ours",
-		"PATH=/bin",
+		"PATH=/bin", "HOME=/home/strom",
 	})
 	require.NoError(t, err)
 	require.Equal(t, "postgres://env", got.DB.URL.Reveal())
@@ -172,7 +172,7 @@ func TestMissingFile(t *testing.T) { //nolint:paralleltest // changes the workin
 	require.EqualError(t, err, "server-config.yaml: db.url: is required; set it in the file or as STROEM__DB__URL")
 
 	require.NoError(t, os.WriteFile(config.WorkerFile, []byte("worker_token: from the default file\n"), 0o600))
-	c, err := config.LoadWorker("", nil)
+	c, err := config.LoadWorker("", []string{"HOME=/home/strom"})
 	require.NoError(t, err)
 	require.Equal(t, "from the default file", c.WorkerToken.Reveal())
 }

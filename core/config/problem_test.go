@@ -91,7 +91,7 @@ poll_interval_secs: 0
 kubernetes:
 tags: [""]
 capabilities: [""]
-`), nil)
+`), []string{"HOME=/home/strom"})
 	var problems *config.Error
 	require.ErrorAs(t, err, &problems)
 	var keys []string

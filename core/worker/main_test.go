@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stroem/stroem/core/client"
+	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/worker"
 )
 
@@ -48,7 +49,7 @@ func newProcess(t *testing.T, s *server, runner *scripted, change ...func(*worke
 	c, err := client.New(client.Options{Server: s.http.URL, Token: sharedToken})
 	require.NoError(t, err)
 	p := &process{t: t, done: make(chan struct{}), log: &syncBuffer{}}
-	dir := t.TempDir()
+	dir := coretest.TempDir(t)
 	o := worker.Options{
 		Name: "w", Version: "1", Client: c, Runners: runner, Slots: 4,
 		CacheDir: filepath.Join(dir, "cache"), ScratchDir: filepath.Join(dir, "scratch"),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
+	"github.com/stroem/stroem/core/coretest"
 )
 
 func TestCancelWhileRunning(t *testing.T) {
@@ -72,7 +73,7 @@ tasks:
 
 func TestTwoWorkersShareTheWork(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := coretest.TempDir(t)
 	s := newSystem(t, workspace(t, `
 actions:
   meet:

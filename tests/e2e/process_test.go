@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stroem/stroem/core/coretest"
 )
 
 // process is a program under test, in a process group of its own.
@@ -43,7 +45,7 @@ func start(t *testing.T, name, program, configFile string) *process {
 	p := &process{t: t, name: name, log: &lockedBuffer{}, done: make(chan struct{})}
 	p.cmd = exec.Command(bin+"/"+program, "-c", configFile) //nolint:noctx // ended by stop, gently
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.Getenv("TMPDIR")}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + coretest.TempDir(t), "TMPDIR=" + os.Getenv("TMPDIR")}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
+	"github.com/stroem/stroem/core/coretest"
 )
 
 // expectation is one run of a task and how it has to end.
@@ -43,7 +44,7 @@ func TestScenarios(t *testing.T) {
 	require.NotEmpty(t, files)
 	workspaces := map[string]string{}
 	for _, file := range files {
-		dir := t.TempDir()
+		dir := coretest.TempDir(t)
 		require.NoError(t, os.CopyFS(dir, os.DirFS("scenarios/files")))
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)

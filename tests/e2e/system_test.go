@@ -42,7 +42,7 @@ func newSystem(t *testing.T, workspaces map[string]string, extra settings) *syst
 
 func newSystemOn(t *testing.T, database string, workspaces map[string]string, extra settings) *system {
 	t.Helper()
-	s := &system{t: t, dir: t.TempDir(), listen: freeAddress(t)}
+	s := &system{t: t, dir: coretest.TempDir(t), listen: freeAddress(t)}
 	sources := settings{}
 	for name, dir := range workspaces {
 		sources[name] = settings{"type": "folder", "path": dir}
@@ -181,7 +181,7 @@ func describeSteps(job api.JobDetail) string {
 // workspace makes a workspace of one file.
 func workspace(t *testing.T, content string) map[string]string {
 	t.Helper()
-	dir := t.TempDir()
+	dir := coretest.TempDir(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".workflows"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".workflows", "test.yaml"), []byte(content), 0o600))
 	return map[string]string{"default": dir}
