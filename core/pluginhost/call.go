@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/stroem/stroem/pluginapi"
@@ -29,7 +30,7 @@ func (s *supervisor) begin(ctx context.Context) (callCtx context.Context, i *ins
 func (s *supervisor) explain(ctx context.Context, err error) error {
 	closing := pluginapi.CodeOf(err) == pluginapi.CodeCanceled && ctx.Err() == nil // the connection, not the call
 	if errors.Is(err, hostapi.ErrNoAnswer) || closing {
-		return gone(s.label(), "the plugin ended during the call: %s", err.Error())
+		return gone(s.label(), "the plugin ended during the call: %s", strings.TrimPrefix(err.Error(), s.label()+": "))
 	}
 	return err
 }

@@ -69,10 +69,12 @@ func (w *logWriter) emit() {
 	}
 	var record map[string]any
 	if json.Unmarshal(line, &record) == nil {
-		w.record(record)
-		return
+		if message, ok := record["@message"].(string); ok {
+			w.record(message, record)
+			return
+		}
 	}
-	w.plain(string(line))
+	w.plain(string(line)) // whatever JSON it may be otherwise
 }
 
 func (w *logWriter) plain(line string) {
@@ -85,8 +87,7 @@ func (w *logWriter) plain(line string) {
 }
 
 // record logs hclog's JSON; the plugin may put anything into it.
-func (w *logWriter) record(record map[string]any) {
-	message, _ := record["@message"].(string)
+func (w *logWriter) record(message string, record map[string]any) {
 	levelName, _ := record["@level"].(string)
 	level, ok := hclogLevels[levelName]
 	if !ok {

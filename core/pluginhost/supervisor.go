@@ -88,12 +88,12 @@ func (s *supervisor) on(e event, cause error) State {
 		s.cause, s.lastError = nil, ""
 	}
 	s.mu.Unlock()
-	if after != StateStarting && after != StateConfiguring {
-		s.once.Do(func() { close(s.settled) })
-	}
 	if before != after {
 		s.tell(after, cause)
 		s.host.announce()
+	}
+	if after != StateStarting && after != StateConfiguring {
+		s.once.Do(func() { close(s.settled) }) // after it was told: who waits for the start may end the program next
 	}
 	return after
 }

@@ -1,0 +1,146 @@
+//go:build unix
+
+package pluginhost_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/pluginhost"
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// one is a stage with a single plugin.
+func one(s script) map[string]script { return map[string]script{"runner-test": s} }
+
+func TestStart(t *testing.T) {
+	t.Parallel()
+	s := start(t, map[string]script{"runner-test": {Types: []string{"test", "shell/test"}}, "source-other": {}})
+	require.Len(t, s.host.Plugins(), 1, "a host runs its own kinds only")
+	status := s.status("runner-test")
+	types := []pluginapi.ActionType{{Name: "test", Tag: "test"}, {Name: "shell", Runner: "test", Tag: "test"}}
+	require.Equal(t, pluginhost.Status{
+		File: "runner-test", Name: "test", Kind: pluginapi.KindRunner, Version: "1.2.3",
+		Path: filepath.Join(s.dir, "runner-test"), State: pluginhost.StateReady, ActionTypes: types,
+	}, status)
+	require.Equal(t, types, s.host.ActionTypes())
+	require.Equal(t, []string{"{}"}, s.journal("configure"), "it is configured once")
+	_, ok := s.host.Runner("shell", "test")
+	require.True(t, ok)
+	_, ok = s.host.Runner("shell", "")
+	require.False(t, ok, "a runner is known by both parts of the key")
+	description, err := s.runner().Describe(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "test", description.Name)
+	require.ErrorContains(t, s.runner().Configure(t.Context(), &pluginapi.Config{}), "runner(test): plugins are configured by their host")
+}
+
+const colorSchema = `{"type": "object", "properties": {"color": {"enum": ["red", "green"]}, "token": {"type": "integer"}},
+	"required": ["color"], "additionalProperties": false}`
+
+func TestBadConfigurationIsFinal(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		script script
+		config map[string]any
+		want   string
+	}{
+		"missing":      {script{Schema: colorSchema}, nil, `plugins.runner-test.config: missing ["color"]`},
+		"unknown":      {script{Schema: colorSchema}, map[string]any{"color": "red", "size": 1}, `plugins.runner-test.config: unknown ["size"]`},
+		"wrong":        {script{Schema: colorSchema}, map[string]any{"color": "blue"}, `plugins.runner-test.config.color: the plugin's schema asks for enum: ["red", "green"]`},
+		"not wanted":   {script{}, map[string]any{"color": "red"}, "this plugin has no configuration; leave it out"},
+		"refused":      {script{Schema: colorSchema, Refuse: "red is out"}, map[string]any{"color": "red"}, "configure: runner(test): /color: red is out"},
+		"not a schema": {script{Schema: `{"type": 3}`}, nil, "schema of its configuration: not a JSON schema"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, one(c.script), configure(func(p *pluginhost.PluginConfig) { p.Config = c.config }))
+			status := s.status("runner-test")
+			require.Equal(t, pluginhost.StateFailed, status.State)
+			require.Contains(t, status.LastError, c.want)
+			require.Len(t, s.journal("start"), 1, "it must not be started again")
+			require.Empty(t, s.host.ActionTypes())
+			found, _ := s.logbook.find("level", "ERROR")
+			require.Len(t, found, 1, "a plugin that has failed is logged once")
+		})
+	}
+}
+
+func TestConfigurationErrorsKeepSecrets(t *testing.T) {
+	t.Parallel()
+	s := start(t, one(script{Schema: colorSchema}), configure(func(p *pluginhost.PluginConfig) {
+		p.Config = map[string]any{"color": "red", "token": "hunter2"}
+	}))
+	require.Contains(t, s.status("runner-test").LastError, `plugins.runner-test.config.token: the plugin's schema asks for type: "integer"`)
+	require.NotContains(t, s.logbook.String()+s.status("runner-test").LastError, "hunter2")
+}
+
+func TestOtherThanItsFileName(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		script script
+		want   string
+	}{
+		"kind":             {script{Kind: pluginapi.KindSource}, "is named as a runner, but is a source"},
+		"name":             {script{Name: "other"}, "it has to be installed or configured as runner-other"},
+		"a path":           {script{Name: "../test"}, `calls itself "../test"`},
+		"no action type":   {script{Types: []string{}}, "a runner with 0 action types"},
+		"twice":            {script{Types: []string{"test", "test"}}, "action type test: described twice"},
+		"type with a path": {script{Types: []string{"../x"}}, "is not a name for it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, one(c.script))
+			status := s.status("runner-test")
+			require.Equal(t, pluginhost.StateFailed, status.State)
+			require.Contains(t, status.LastError, c.want)
+			require.Empty(t, s.journal("configure"))
+			require.Len(t, s.journal("start"), 1)
+		})
+	}
+}
+
+func TestTwoPluginsOfOneActionType(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, map[string]script{
+		"runner-a": {Types: []string{"a", "shell/local"}},
+		"runner-b": {Types: []string{"b", "shell/local"}},
+		"runner-c": {Types: []string{"shell/other"}},
+	})
+	err := s.host.Start(t.Context())
+	require.ErrorIs(t, err, pluginhost.ErrConflict)
+	require.ErrorContains(t, err, filepath.Join(s.dir, "runner-a"))
+	require.ErrorContains(t, err, filepath.Join(s.dir, "runner-b"))
+	require.ErrorContains(t, err, "both run shell (runner local)")
+	require.Equal(t, pluginhost.StateReady, s.status("runner-c").State)
+}
+
+func TestStartGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := prepare(t, one(script{Hang: atStart}))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.host.Start(ctx), context.DeadlineExceeded)
+	require.NoError(t, s.host.Close(t.Context()), "a start under way does not hold up the end")
+}
+
+func TestEnvironment(t *testing.T) {
+	// An unusual variable of the host, which all of these tests share; no other test looks at it.
+	require.NoError(t, os.Setenv("STROEM_TEST_DATABASE_PASSWORD", "hunter2")) //nolint:usetesting // t.Setenv excludes t.Parallel
+	t.Parallel()
+	s := start(t, one(script{}), configure(func(p *pluginhost.PluginConfig) {
+		p.Env["CONFIGURED"] = "yes"
+		p.Env["HOME"] = "/elsewhere"
+	}))
+	env := strings.Split(strings.TrimSpace(s.text("env")), "\n")
+	require.Contains(t, env, "CONFIGURED=yes")
+	require.Contains(t, env, "PATH="+os.Getenv("PATH"))
+	require.Contains(t, env, "HOME=/elsewhere", "the operator's word is the last")
+	require.NotContains(t, strings.Join(env, "\n"), "hunter2")
+}
