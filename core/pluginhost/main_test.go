@@ -2,8 +2,6 @@ package pluginhost_test
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -13,10 +11,6 @@ import (
 func TestMain(m *testing.M) {
 	if text := os.Getenv(scriptEnv); text != "" {
 		play(text)
-		return
-	}
-	if file := filepath.Base(os.Args[0]); strings.HasPrefix(file, "runner-") {
-		actAsPlugin(file)
 		return
 	}
 	goleak.VerifyTestMain(m)
