@@ -77,7 +77,7 @@ func (a *Action) baseTag() string {
 		return "kubernetes"
 	case a.Type == TypeShell && a.Runner == RunnerDocker:
 		return "docker"
-	default:
+	default: // workers offer the names of third parties' types as tags
 		return a.Type
 	}
 }

@@ -8,6 +8,18 @@ begin
   end if;
 end $$;
 
+CREATE TABLE action_type (
+    name text NOT NULL,
+    runner text DEFAULT ''::text NOT NULL,
+    tag text NOT NULL,
+    workspace text DEFAULT ''::text NOT NULL,
+    attachable boolean DEFAULT false NOT NULL,
+    spec_schema text,
+    plugin text NOT NULL,
+    plugin_version text DEFAULT ''::text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE job (
     job_id uuid NOT NULL,
     workspace text NOT NULL,
@@ -143,6 +155,9 @@ CREATE TABLE worker (
     CONSTRAINT worker_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text])))
 )
 WITH (fillfactor='70');
+
+ALTER TABLE ONLY action_type
+    ADD CONSTRAINT action_type_pkey PRIMARY KEY (name, runner);
 
 ALTER TABLE ONLY job
     ADD CONSTRAINT job_pkey PRIMARY KEY (job_id);

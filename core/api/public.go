@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Error is the body of every answer with a status of 400 or more.
 type Error struct {
@@ -193,8 +196,32 @@ type WorkerDetail struct {
 	Jobs    []Job    `json:"jobs"`
 }
 
+// HostedPlugin is a plugin and the process that runs it.
+type HostedPlugin struct {
+	Host     string  `json:"host"`      // server, or the name of a worker
+	WorkerID *string `json:"worker_id"` // null: the server
+	Plugin
+}
+
+// OfferedActionType is a type of action, and how many active workers can run it now. A type that no worker has described
+// yet, which only one of ours can be, has no plugin.
+type OfferedActionType struct {
+	Name       string          `json:"name"`
+	Runner     string          `json:"runner,omitempty"`
+	Tag        string          `json:"tag"`
+	Vendor     string          `json:"vendor,omitempty"` // vendor.name has one
+	Builtin    bool            `json:"builtin"`
+	Schema     json.RawMessage `json:"schema,omitempty"` // JSON Schema of the keys that belong to the type
+	Workspace  string          `json:"workspace,omitempty"`
+	Attachable bool            `json:"attachable"`
+	Plugin     string          `json:"plugin,omitempty"`
+	Version    string          `json:"version,omitempty"` // of the plugin
+	Workers    int             `json:"workers"`
+}
+
 // Health answers the probes; Components says more where there is more to say.
 type Health struct {
 	Status     string            `json:"status"` // ok, unavailable
 	Components map[string]string `json:"components,omitempty"`
+	Plugins    []Plugin          `json:"plugins,omitempty"` // of this server
 }

@@ -1,6 +1,9 @@
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Protocol is the version of the worker protocol that this code speaks.
 const Protocol = 1
@@ -15,11 +18,15 @@ type Register struct {
 	Plugins      []Plugin `json:"plugins,omitempty"`
 }
 
-// Plugin describes a runner plugin that a worker has loaded.
+// Plugin describes a plugin that a worker or the server runs.
 type Plugin struct {
+	Kind        string       `json:"kind,omitempty"` // runner, source, logstore
 	Name        string       `json:"name"`
-	Version     string       `json:"version"`
-	State       string       `json:"state,omitempty"`
+	Version     string       `json:"version"`         // "" before it has started once
+	State       string       `json:"state,omitempty"` // starting, configuring, ready, unhealthy, backoff, failed, draining
+	Since       *time.Time   `json:"since,omitempty"` // of the state
+	Restarts    int          `json:"restarts"`
+	LastError   string       `json:"last_error,omitempty"` // why it is not ready
 	ActionTypes []ActionType `json:"action_types,omitempty"`
 }
 
@@ -42,9 +49,11 @@ type Registered struct {
 	Resume                []Claim `json:"resume"`
 }
 
-// Heartbeat tells that the worker lives.
+// Heartbeat tells that the worker lives and, if Plugins is set, what its plugins have become.
 type Heartbeat struct {
-	WorkerID string `json:"worker_id,omitempty"`
+	WorkerID string   `json:"worker_id,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+	Plugins  []Plugin `json:"plugins,omitempty"`
 }
 
 // ClaimRequest asks for work. Repeating a claim_id whose answer was lost returns the same steps. Without max_steps the

@@ -129,7 +129,7 @@ func TestRequests(t *testing.T) {
 			want: "POST /worker/register", body: `{"name":"w","tags":["shell"],"protocol":1}`,
 		},
 		"heartbeat": {
-			call: func(ctx context.Context, c *client.Client) error { return c.Heartbeat(ctx) },
+			call: func(ctx context.Context, c *client.Client) error { return c.Heartbeat(ctx, api.Heartbeat{}) },
 			want: "POST /worker/heartbeat", body: `{}`,
 		},
 		"claim": {

@@ -132,9 +132,27 @@ func (c *Client) Worker(ctx context.Context, id string) (w api.WorkerDetail, err
 	return w, err
 }
 
+// Plugins lists the plugins of the server and of active workers.
+func (c *Client) Plugins(ctx context.Context) (list []api.HostedPlugin, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: "/api/plugins"}, &list)
+	return list, err
+}
+
+// ActionTypes lists the types of actions.
+func (c *Client) ActionTypes(ctx context.Context) (list []api.OfferedActionType, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: "/api/action-types"}, &list)
+	return list, err
+}
+
+// Health tells how a server is that can serve requests; for any other it is an error.
+func (c *Client) Health(ctx context.Context) (health api.Health, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: "/readyz"}, &health)
+	return health, err
+}
+
 // Ready returns nil once the server can serve requests.
 func (c *Client) Ready(ctx context.Context) error {
-	_, err := c.do(ctx, request{method: http.MethodGet, path: "/readyz"}, &api.Health{})
+	_, err := c.Health(ctx)
 	return err
 }
 

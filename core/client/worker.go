@@ -16,9 +16,9 @@ func (c *Client) Register(ctx context.Context, r api.Register) (registered api.R
 	return registered, err
 }
 
-// Heartbeat tells that the worker lives; every other call does so, too.
-func (c *Client) Heartbeat(ctx context.Context) error {
-	_, err := c.do(ctx, request{method: http.MethodPost, path: "/worker/heartbeat", body: api.Heartbeat{}}, &api.Status{})
+// Heartbeat tells that the worker lives, which every other call does, too, and what its plugins have become.
+func (c *Client) Heartbeat(ctx context.Context, r api.Heartbeat) error {
+	_, err := c.do(ctx, request{method: http.MethodPost, path: "/worker/heartbeat", body: r}, &api.Status{})
 	return err
 }
 

@@ -20,6 +20,8 @@ type Config struct {
 	StopGrace        time.Duration // what workers have to stop a step; default 10 s
 	PollInterval     time.Duration // safety net of waiting claims; default 5 s
 	MaxStepBytes     int64         // what workers send of one step's log; 0: all
+	// ActionTypes is called when action types that plugins describe may have changed; it may block. nil: nobody cares.
+	ActionTypes func(ctx context.Context)
 }
 
 func (c Config) withDefaults() Config {
@@ -133,6 +135,11 @@ func (e *Engine) listen(ctx context.Context) {
 			}
 			e.waiters.wakeAll()
 		}
-		return e.store.Listen(ctx, wake, wake)
+		types := func() {
+			if e.config.ActionTypes != nil {
+				e.config.ActionTypes(ctx)
+			}
+		}
+		return e.store.Listen(ctx, wake, types)
 	})
 }

@@ -36,7 +36,8 @@ type Store interface {
 	Routes(ctx context.Context) (map[int][]string, error)
 	JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, error)
 
-	RegisterWorker(ctx context.Context, w core.Worker, tokenHash []byte) (superseded []uuid.UUID, err error)
+	RegisterWorker(ctx context.Context, w core.Worker, types []core.ActionType, tokenHash []byte) (superseded []uuid.UUID, err error)
+	UpdateWorker(ctx context.Context, w core.Worker, types []core.ActionType) error
 	WorkerByToken(ctx context.Context, tokenHash []byte) (w core.Worker, superseded bool, err error)
 	Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error
 	DeactivateWorkers(ctx context.Context, timeout time.Duration) ([]uuid.UUID, error)
@@ -44,7 +45,7 @@ type Store interface {
 
 	// Notify wakes the other replicas; Listen hears them. Lead runs lead while this replica is the one that leads.
 	Notify(ctx context.Context) error
-	Listen(ctx context.Context, ready, wake func()) error
+	Listen(ctx context.Context, wake, types func()) error
 	Lead(ctx context.Context, lead func(context.Context) error) (led bool, err error)
 }
 

@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -28,16 +26,13 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	if err := checkRegister(r); err != nil {
 		return api.Registered{}, err
 	}
-	plugins, err := json.Marshal(r.Plugins)
+	plugins, types, err := splitPlugins(r.Plugins)
 	if err != nil {
-		return api.Registered{}, fmt.Errorf("encode plugins: %w", err)
-	}
-	if r.Plugins == nil {
-		plugins = []byte("[]")
+		return api.Registered{}, err
 	}
 	token := rand.Text()
 	worker := core.Worker{ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins}
-	superseded, err := e.store.RegisterWorker(ctx, worker, hashToken(token))
+	superseded, err := e.store.RegisterWorker(ctx, worker, types, hashToken(token))
 	if err != nil {
 		return api.Registered{}, err
 	}
@@ -66,10 +61,14 @@ func checkRegister(r api.Register) error {
 	if r.Name == "" || len(r.Name) > maxWorkerName {
 		return core.Errorf(core.CodeInvalid, "", "name has to have 1 to %d characters", maxWorkerName)
 	}
-	if len(r.Tags)+len(r.Capabilities) > maxWorkerTags {
+	return checkTags(slices.Concat(r.Tags, r.Capabilities))
+}
+
+func checkTags(tags []string) error {
+	if len(tags) > maxWorkerTags {
 		return core.Errorf(core.CodeInvalid, "", "more than %d tags", maxWorkerTags)
 	}
-	for _, tag := range slices.Concat(r.Tags, r.Capabilities) {
+	for _, tag := range tags {
 		if tag == "" || len(tag) > maxTag {
 			return core.Errorf(core.CodeInvalid, "", "a tag has to have 1 to %d characters", maxTag)
 		}
@@ -122,8 +121,26 @@ func (e *Engine) AuthenticateWorker(ctx context.Context, token string) (uuid.UUI
 	return w.id, e.noteHeartbeat(ctx, token, w)
 }
 
-// Heartbeat exists for workers that have nothing else to say: authenticating is all that it takes.
-func (e *Engine) Heartbeat(context.Context, uuid.UUID) error { return nil }
+// Heartbeat is for workers that have nothing else to say, for which authenticating is all that it takes, and for those
+// whose plugins have changed.
+func (e *Engine) Heartbeat(ctx context.Context, worker uuid.UUID, r api.Heartbeat) error {
+	if r.Plugins == nil {
+		return nil
+	}
+	if err := checkTags(r.Tags); err != nil {
+		return err
+	}
+	plugins, types, err := splitPlugins(r.Plugins)
+	if err != nil {
+		return err
+	}
+	tags := workerTags(r.Tags, nil)
+	if err := e.store.UpdateWorker(ctx, core.Worker{ID: worker, Tags: tags, Plugins: plugins}, types); err != nil {
+		return err
+	}
+	e.workers.retag(worker, tags)
+	return nil
+}
 
 func (e *Engine) worker(ctx context.Context, token string) (knownWorker, error) {
 	key := string(hashToken(token)) // looked up by hash: how long that takes tells nothing about the token
@@ -217,6 +234,17 @@ func (c *workerCache) supersede(ids []uuid.UUID) {
 	for _, w := range c.byToken {
 		if slices.Contains(ids, w.id) {
 			w.superseded = true
+		}
+	}
+}
+
+// retag notes that a worker offers other tags.
+func (c *workerCache) retag(id uuid.UUID, tags []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.byToken {
+		if w.id == id {
+			w.tags = tags
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -27,7 +28,7 @@ type Engine interface {
 
 	Register(ctx context.Context, r api.Register) (api.Registered, error)
 	AuthenticateWorker(ctx context.Context, token string) (uuid.UUID, error)
-	Heartbeat(ctx context.Context, worker uuid.UUID) error
+	Heartbeat(ctx context.Context, worker uuid.UUID, r api.Heartbeat) error
 	Claim(ctx context.Context, worker uuid.UUID, r api.ClaimRequest, alive func() bool) (api.ClaimResponse, error)
 	Start(ctx context.Context, worker uuid.UUID, r api.StartRequest) (api.StepResults, error)
 	SaveState(ctx context.Context, worker uuid.UUID, r api.StartRequest) (api.StepResults, error)
@@ -42,6 +43,8 @@ type Store interface {
 	JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, error)
 	ListWorkers(ctx context.Context, limit, offset int) (workers []core.Worker, total int, err error)
 	GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error)
+	ActiveWorkers(ctx context.Context) ([]core.Worker, error)
+	ActionTypes(ctx context.Context) ([]core.ActionType, error)
 	Ping(ctx context.Context) error
 }
 
@@ -66,6 +69,8 @@ type Config struct {
 	Store       Store
 	Logs        Logs
 	Workspaces  Workspaces
+	Plugins     func() []api.Plugin // that this server runs; nil: none
+	Metrics     http.Handler        // nil: not served here
 	WorkerToken string
 	Logger      *slog.Logger
 }

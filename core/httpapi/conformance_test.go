@@ -81,6 +81,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		"/api/jobs":                         "/api/jobs", "/api/jobs/{id}": "/api/jobs/" + id, "/api/jobs/{id}/logs": "/api/jobs/" + id + "/logs",
 		"/api/jobs/{id}/steps/{step}/logs": "/api/jobs/" + id + "/steps/" + step.StepName + "/logs",
 		"/api/workers":                     "/api/workers", "/api/workers/{id}": "/api/workers/" + worker,
+		"/api/plugins": "/api/plugins", "/api/action-types": "/api/action-types",
 	} {
 		a := b.get(actual)
 		require.Equal(t, http.StatusOK, a.status, "%s: %s", actual, a.body)

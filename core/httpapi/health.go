@@ -2,10 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 
+	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 )
 
@@ -15,7 +18,8 @@ func (a *API) getConfig(c *fiber.Ctx) error {
 
 func (a *API) livez(c *fiber.Ctx) error { return c.JSON(api.Health{Status: "ok"}) }
 
-// readyz is ready once the database answers and every workspace was tried once, good or bad.
+// readyz is ready once the database answers and every workspace was tried once, good or bad. How the plugins are is told,
+// but a server whose plugins fail still serves all that does not need them.
 func (a *API) readyz(c *fiber.Ctx) error {
 	ctx, cancel := context.WithTimeout(requestContext(c), 3*time.Second)
 	defer cancel()
@@ -26,8 +30,34 @@ func (a *API) readyz(c *fiber.Ctx) error {
 	if !a.Workspaces.Ready() {
 		health.Status, health.Components["workspaces"] = "unavailable", "loading"
 	}
+	if a.Plugins != nil {
+		health.Plugins = a.Plugins()
+		health.Components["plugins"] = summary(health.Plugins)
+	}
 	if health.Status != "ok" {
 		c.Status(fiber.StatusServiceUnavailable)
 	}
 	return c.JSON(health)
+}
+
+// summary is ok if all plugins are.
+func summary(plugins []api.Plugin) string {
+	down := 0
+	for _, p := range plugins {
+		if p.State != pluginReady {
+			down++
+		}
+	}
+	if down == 0 {
+		return "ok"
+	}
+	return fmt.Sprintf("%d of %d not ready", down, len(plugins))
+}
+
+// getMetrics serves them here unless they have an address of their own.
+func (a *API) getMetrics(c *fiber.Ctx) error {
+	if a.Metrics == nil {
+		return core.Errorf(core.CodeNotFound, "", "Metrics are not served here: see metrics in the server's configuration")
+	}
+	return adaptor.HTTPHandler(a.Metrics)(c)
 }

@@ -62,6 +62,7 @@ func (a *API) routes() []route {
 		{"GET", "/livez", "livez", "Whether the process lives", public, nil, nil, 0, api.Health{}, a.livez},
 		{"GET", "/readyz", "readyz", "Whether requests can be served", public, nil, nil, 0, api.Health{}, a.readyz},
 		{"GET", "/healthz", "healthz", "The same as /readyz", public, nil, nil, 0, api.Health{}, a.readyz},
+		{"GET", "/metrics", "getMetrics", "Metrics in the format of Prometheus", public, nil, nil, 0, nil, a.getMetrics},
 
 		{"GET", "/api/workspaces", "listWorkspaces", "All workspaces", user, nil, nil, 0, []api.Workspace{}, a.listWorkspaces},
 		{"GET", "/api/workspaces/:ws/tasks", "listTasks", "The tasks of a workspace", user, nil, nil, 0, []api.TaskItem{}, a.listTasks},
@@ -76,9 +77,11 @@ func (a *API) routes() []route {
 		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
 		{"GET", "/api/workers", "listWorkers", "Workers, active ones first", user, pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", user, nil, nil, 0, api.WorkerDetail{}, a.getWorker},
+		{"GET", "/api/plugins", "listPlugins", "The plugins of the server and of active workers, and how they are", user, nil, nil, 0, []api.HostedPlugin{}, a.listPlugins},
+		{"GET", "/api/action-types", "listActionTypes", "The types of actions, and how many workers run them", user, nil, nil, 0, []api.OfferedActionType{}, a.listActionTypes},
 
-		{"POST", "/worker/register", "registerWorker", "Introduce a worker", sharedToken, nil, api.Register{}, mib, api.Registered{}, a.registerWorker},
-		{"POST", "/worker/heartbeat", "heartbeat", "Say that the worker lives", worker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.heartbeat},
+		{"POST", "/worker/register", "registerWorker", "Introduce a worker", sharedToken, nil, api.Register{}, 4 * mib, api.Registered{}, a.registerWorker},
+		{"POST", "/worker/heartbeat", "heartbeat", "Say that the worker lives, and what its plugins have become", worker, nil, api.Heartbeat{}, 4 * mib, api.Status{}, a.heartbeat},
 		{"POST", "/worker/jobs/claim", "claimSteps", "Take ready steps, and hear which to stop; waits for them", worker, nil, api.ClaimRequest{}, smallBody, api.ClaimResponse{}, a.claimSteps},
 		{"POST", "/worker/steps/start", "startSteps", "Report that steps are about to be spawned", worker, nil, api.StartRequest{}, mib, api.StepResults{}, a.startSteps},
 		{"POST", "/worker/steps/state", "saveStepState", "Keep what runners said of started steps", worker, nil, api.StartRequest{}, 4 * mib, api.StepResults{}, a.saveStepState},

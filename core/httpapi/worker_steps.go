@@ -35,7 +35,7 @@ func (a *API) heartbeat(c *fiber.Ctx) error {
 	if err := a.checkCaller(c, request.WorkerID); err != nil {
 		return err
 	}
-	if err := a.Engine.Heartbeat(requestContext(c), caller(c)); err != nil {
+	if err := a.Engine.Heartbeat(requestContext(c), caller(c), request); err != nil {
 		return err
 	}
 	return c.JSON(api.Status{Status: "ok"})

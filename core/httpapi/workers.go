@@ -1,9 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/stroem/stroem/core"
@@ -41,9 +38,9 @@ func (a *API) getWorker(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	detail := api.WorkerDetail{Worker: presentWorker(&w), Plugins: []api.Plugin{}, Jobs: make([]api.Job, len(jobs))}
-	if err := json.Unmarshal(w.Plugins, &detail.Plugins); err != nil {
-		return fmt.Errorf("decode a worker's plugins: %w", err)
+	detail := api.WorkerDetail{Worker: presentWorker(&w), Jobs: make([]api.Job, len(jobs))}
+	if detail.Plugins, err = pluginsOf(&w); err != nil {
+		return err
 	}
 	for i := range jobs {
 		detail.Jobs[i] = presentJob(&jobs[i])

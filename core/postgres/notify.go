@@ -8,39 +8,54 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A notification wakes the waiting claims of all replicas that share a schema. It carries no payload: whoever hears it
-// looks for itself.
-const readyChannel = "'stroem_' || current_schema()"
+// channel is what the replicas that share a schema listen to. A notification says what has changed, not how: whoever
+// hears it looks for itself.
+const channel = "'stroem_' || current_schema()"
+
+// news is the payload of a notification.
+type news string
+
+const (
+	stepsReady   news = "" // waiting claims are to be woken
+	typesChanged news = "action_types"
+)
 
 // Notify wakes the other replicas.
 func (s *Store) Notify(ctx context.Context) error {
-	if _, err := s.read.Exec(ctx, "select pg_notify("+readyChannel+", '')"); err != nil {
+	if _, err := s.read.Exec(ctx, "select pg_notify("+channel+", $1)", string(stepsReady)); err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return nil
 }
 
-// Listen calls wake for every notification, on a connection of its own, until ctx ends or the connection is lost. It
-// calls ready once it listens.
-func (s *Store) Listen(ctx context.Context, ready, wake func()) error {
+// Listen hears the notifications on a connection of its own until ctx ends or the connection is lost: it calls wake when
+// steps became ready, and types when action types changed. Once it listens, it calls both, for what it missed.
+func (s *Store) Listen(ctx context.Context, wake, types func()) error {
 	conn, err := pgx.ConnectConfig(ctx, s.read.Config().ConnConfig)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	var channel string
-	if err := conn.QueryRow(ctx, "select "+readyChannel).Scan(&channel); err != nil {
+	var name string
+	if err := conn.QueryRow(ctx, "select "+channel).Scan(&name); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{channel}.Sanitize()); err != nil {
+	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{name}.Sanitize()); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	ready()
+	wake()
+	types()
 	for {
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		notification, err := conn.WaitForNotification(ctx)
+		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		wake()
+		switch news(notification.Payload) {
+		case typesChanged:
+			types()
+		case stepsReady:
+			wake()
+		}
 	}
 }
 

@@ -124,25 +124,28 @@ func (s *Store) GetJob(ctx context.Context, id uuid.UUID) (core.Job, []core.Step
 	return job, steps, nil
 }
 
-// Step ids ascend in topological order. A ready step waits for a reason when no active worker has its tags.
+// Step ids ascend in topological order. A ready step is stuck when no active worker has its tags.
 const stepDetails = `
 	select step_id, job_id, step_name, action_name, action_type, coalesce(action_image, ''), runner, required_tags, input,
 		output, status, attempt, worker_id, ready_at, claimed_at, started_at, completed_at, exit_code,
 		coalesce(error_message, ''), coalesce(stop_reason, ''), continue_on_failure,
-		case when status = 'ready' and not exists (
-				select from worker w where w.status = 'active' and w.tags @> s.required_tags)
-			then 'No active worker offers the tags ' || coalesce((select string_agg(t, ', ' order by t)
-				from jsonb_array_elements_text(required_tags) as t), '') || ': start one that does, or change the tags of the action'
-			else '' end
+		status = 'ready' and not exists (select from worker w where w.status = 'active' and w.tags @> s.required_tags),
+		exists (select from worker w where w.status = 'active' and w.tags ? (s.required_tags->>0)),
+		coalesce((select t.plugin from action_type t where t.name = s.action_type limit 1), '')
 	from job_step s where job_id = $1 order by step_id`
 
 func scanStep(row pgx.CollectableRow) (core.Step, error) {
 	var s core.Step
 	var worker *uuid.UUID
 	var ready, claimed, started, completed *time.Time
+	var stuck, offered bool
+	var plugin string
 	err := row.Scan(&s.ID, &s.JobID, &s.Name, &s.ActionName, &s.ActionType, &s.ActionImage, &s.Runner, &s.Tags, &s.Input,
 		&s.Output, &s.Status, &s.Attempt, &worker, &ready, &claimed, &started, &completed, &s.ExitCode,
-		&s.ErrorMessage, &s.StopReason, &s.ContinueOnFailure, &s.WaitingReason)
+		&s.ErrorMessage, &s.StopReason, &s.ContinueOnFailure, &stuck, &offered, &plugin)
+	if stuck {
+		s.WaitingReason = core.WaitingReason(s.ActionType, s.Tags, offered, plugin)
+	}
 	s.WorkerID, s.ReadyAt, s.ClaimedAt, s.StartedAt, s.CompletedAt = value(worker), value(ready), value(claimed), value(started), value(completed)
 	return s, err
 }

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"encoding/json"
+	"io/fs"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/db"
 )
 
 // bundle is a store on a schema of its own, with a route and a worker.
@@ -36,7 +38,7 @@ func newBundle(t *testing.T) *bundle {
 	require.NoError(t, err)
 	_, err = b.RegisterWorker(t.Context(), core.Worker{
 		ID: b.worker, Name: "w", Tags: []string{"shell"}, Plugins: json.RawMessage("[]"),
-	}, []byte("hash of w"))
+	}, nil, []byte("hash of w"))
 	require.NoError(t, err)
 	return b
 }
@@ -97,10 +99,21 @@ func TestMigrationsGoUpDownAndUp(t *testing.T) {
 	up := tables()
 	require.Positive(t, up)
 	require.NoError(t, postgres.Migrate(t.Context(), url), "a second server that starts")
-	require.NoError(t, postgres.Rollback(t.Context(), url))
+	for range migrations(t) {
+		require.NoError(t, postgres.Rollback(t.Context(), url))
+	}
 	require.Zero(t, tables())
 	require.NoError(t, postgres.Migrate(t.Context(), url))
 	require.Equal(t, up, tables())
+}
+
+// migrations are the names of all of them.
+func migrations(t *testing.T) []string {
+	t.Helper()
+	names, err := fs.Glob(db.Migrations, "migrations/*.sql")
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	return names
 }
 
 func TestOpenDoesNotTellThePassword(t *testing.T) {

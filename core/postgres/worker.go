@@ -12,8 +12,9 @@ import (
 	"github.com/stroem/stroem/core"
 )
 
-// RegisterWorker stores a new worker and marks the older workers of its name as superseded by it; it returns those.
-func (s *Store) RegisterWorker(ctx context.Context, w core.Worker, tokenHash []byte) ([]uuid.UUID, error) {
+// RegisterWorker stores a new worker with what its plugins run, and marks the older workers of its name as superseded by
+// it; it returns those.
+func (s *Store) RegisterWorker(ctx context.Context, w core.Worker, types []core.ActionType, tokenHash []byte) ([]uuid.UUID, error) {
 	var older []uuid.UUID
 	tags, err := json.Marshal(w.Tags)
 	if err != nil {
@@ -30,12 +31,33 @@ func (s *Store) RegisterWorker(ctx context.Context, w core.Worker, tokenHash []b
 		}
 		_, err = tx.Exec(ctx, `insert into worker (worker_id, name, capabilities, tags, version, plugins, token_hash, last_heartbeat)
 			values ($1, $2, $3, $3, $4, $5, $6, now())`, w.ID, w.Name, tags, w.Version, w.Plugins, tokenHash)
-		return err
+		if err != nil {
+			return err
+		}
+		return saveActionTypes(ctx, tx, types)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("register worker: %w", err)
 	}
 	return older, nil
+}
+
+// UpdateWorker stores what a worker's plugins have become.
+func (s *Store) UpdateWorker(ctx context.Context, w core.Worker, types []core.ActionType) error {
+	tags, err := json.Marshal(w.Tags)
+	if err != nil {
+		return fmt.Errorf("encode tags: %w", err)
+	}
+	err = pgx.BeginFunc(ctx, s.read, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "update worker set tags = $2, plugins = $3 where worker_id = $1", w.ID, tags, w.Plugins); err != nil {
+			return err
+		}
+		return saveActionTypes(ctx, tx, types)
+	})
+	if err != nil {
+		return fmt.Errorf("update worker: %w", err)
+	}
+	return nil
 }
 
 // WorkerByToken finds a worker by the hash of its token; superseded tells whether a newer one has taken its name.
@@ -98,6 +120,19 @@ func (s *Store) ListWorkers(ctx context.Context, limit, offset int) (workers []c
 		return nil, 0, fmt.Errorf("list workers: %w", err)
 	}
 	return workers, total, nil
+}
+
+// ActiveWorkers returns all workers that are active, by name.
+func (s *Store) ActiveWorkers(ctx context.Context) ([]core.Worker, error) {
+	rows, err := s.read.Query(ctx, "select "+workerColumns+" from worker where status = 'active' order by name, worker_id")
+	if err != nil {
+		return nil, fmt.Errorf("list active workers: %w", err)
+	}
+	workers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (core.Worker, error) { return scanWorker(row) })
+	if err != nil {
+		return nil, fmt.Errorf("list active workers: %w", err)
+	}
+	return workers, nil
 }
 
 // GetWorker returns one worker.

@@ -15,10 +15,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/config"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/metrics"
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/workspace"
@@ -78,7 +80,11 @@ func (s *Server) Run(ctx context.Context) (err error) {
 }
 
 func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginhost.Host) (err error) {
-	sources, err := s.workspaceConfig(host)
+	types := &actionTypes{store: store}
+	if _, err := types.reload(ctx); err != nil {
+		return err
+	}
+	sources, err := s.workspaceConfig(host, types)
 	if err != nil {
 		return err
 	}
@@ -94,11 +100,30 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
 		MaxStepBytes: int64(s.config.LogStorage.MaxStepBytes),
+		ActionTypes: func(ctx context.Context) {
+			changed, err := types.reload(ctx)
+			if err != nil {
+				s.logger.WarnContext(ctx, "workspaces may be held against old schemas of action types", "error", err)
+			} else if changed {
+				workspaces.Recheck()
+			}
+		},
 	})
-	api := httpapi.New(httpapi.Config{ //nolint:contextcheck // every request has its own context
-		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces,
+	plugins := func() []api.Plugin { return describePlugins(host) }
+	figures := metrics.Handler(metrics.Options{Workers: store, Plugins: plugins, Logger: s.logger}) //nolint:contextcheck // read when asked for
+	stopMetrics, err := s.serveMetrics(ctx, figures)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopMetrics()) }()
+	config := httpapi.Config{
+		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces, Plugins: plugins,
 		WorkerToken: s.config.WorkerToken.Reveal(), Logger: s.logger,
-	})
+	}
+	if s.config.Metrics.Enabled && s.config.Metrics.Listen == "" {
+		config.Metrics = figures
+	}
+	web := httpapi.New(config) //nolint:contextcheck // every request has its own context
 	listener, err := s.listen(ctx)
 	if err != nil {
 		return err
@@ -113,7 +138,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		running.Wait()
 	}()
 	served := make(chan error, 1)
-	go func() { served <- api.Serve(listener) }()
+	go func() { served <- web.Serve(listener) }()
 	s.address = listener.Addr()
 	close(s.bound)
 	s.logger.InfoContext(ctx, "listening", "address", s.address.String())
@@ -125,7 +150,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	s.logger.InfoContext(ctx, "stopping")
 	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 	defer cancel()
-	if err := api.Shutdown(limit); err != nil {
+	if err := web.Shutdown(limit); err != nil {
 		s.logger.WarnContext(limit, "requests were cut off", "error", err)
 	}
 	return <-served

@@ -40,10 +40,15 @@ func load(t *testing.T, database, lines string) config.Server {
 }
 
 // start runs a server until the test ends or stop is called, which returns what Run returned.
-func start(t *testing.T, c config.Server) (api *client.Client, stop func() error) {
+func start(t *testing.T, c config.Server) (api *api, stop func() error) {
+	t.Helper()
+	return startLogging(t, c, slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+func startLogging(t *testing.T, c config.Server, logger *slog.Logger) (running *api, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := server.New(c, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	s := server.New(c, logger)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	stopped := false
@@ -61,10 +66,17 @@ func start(t *testing.T, c config.Server) (api *client.Client, stop func() error
 	defer done()
 	address, err := s.Addr(limited)
 	require.NoError(t, err)
-	api, err = client.New(client.Options{Server: "http://" + address.String()})
+	running = &api{Address: "http://" + address.String()}
+	running.Client, err = client.New(client.Options{Server: running.Address})
 	require.NoError(t, err)
-	t.Cleanup(api.Close)
-	return api, stop
+	t.Cleanup(running.Close)
+	return running, stop
+}
+
+// api is a client of a server, and where that is.
+type api struct {
+	*client.Client
+	Address string
 }
 
 func folder(t *testing.T, files map[string]string) string {
@@ -77,7 +89,7 @@ func folder(t *testing.T, files map[string]string) string {
 }
 
 // ready waits until every workspace was tried.
-func ready(t *testing.T, api *client.Client) {
+func ready(t *testing.T, api *api) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) { assert.NoError(c, api.Ready(t.Context())) }, patience, 20*time.Millisecond)
 }

@@ -24,10 +24,15 @@ const (
 	sopsLimit   = 10 * time.Second
 )
 
-func (s *Server) workspaceConfig(host *pluginhost.Host) (workspace.Config, error) {
+func (s *Server) workspaceConfig(host *pluginhost.Host, types *actionTypes) (workspace.Config, error) {
 	c := workspace.Config{
 		Dir: filepath.Join(s.config.DataDir, "workspaces"), Sources: host, Workspaces: map[string]workspace.Source{},
-		Logger: s.logger, Load: s.load,
+		Logger: s.logger,
+		Load: func(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
+			return workflow.Load(files, workflow.Options{
+				ActionTypes: types.list(), Decrypt: decrypt, RenderSecrets: s.renderSecrets,
+			})
+		},
 	}
 	for name, w := range s.config.Workspaces {
 		settings, err := w.Settings.JSON()
@@ -37,11 +42,6 @@ func (s *Server) workspaceConfig(host *pluginhost.Host) (workspace.Config, error
 		c.Workspaces[name] = workspace.Source{Type: w.Type, Interval: w.PollInterval, Settings: settings}
 	}
 	return c, nil
-}
-
-// load reads the files of a revision, with the programs and variables of this server.
-func (s *Server) load(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
-	return workflow.Load(files, workflow.Options{Decrypt: decrypt, RenderSecrets: s.renderSecrets})
 }
 
 // renderSecrets renders templates in a workspace's secrets. They can name env.<NAME> for the names that the

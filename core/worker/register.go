@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 )
 
@@ -27,12 +28,10 @@ func (w *Worker) prepare() error {
 func (w *Worker) register(ctx context.Context) (api.Registered, error) {
 	var delay backoff
 	for {
-		request := api.Register{Name: w.Name, Tags: w.tags(), Version: w.Version, Protocol: api.Protocol}
-		if w.Plugins != nil {
-			request.Plugins = w.Plugins()
-		}
+		request := api.Register{Name: w.Name, Tags: w.tags(), Version: w.Version, Protocol: api.Protocol, Plugins: w.plugins()}
 		registered, err := w.Client.Register(ctx, request)
 		if err == nil {
+			w.told = request.Plugins
 			w.Logger.InfoContext(ctx, "registered", "worker", registered.WorkerID, "name", w.Name, "tags", request.Tags, "slots", w.Slots)
 			return registered, nil
 		}
@@ -55,11 +54,15 @@ func heartbeatInterval(r api.Registered) time.Duration {
 	return max(time.Duration(r.HeartbeatIntervalSecs*float64(time.Second)), shortest)
 }
 
-// tags are what the worker offers now: the tags of its runners and, as long as there are any, its labels.
+// tags are what the worker offers now: the tags of its runners, the names of third parties' action types, which steps of
+// these types require and, as long as there are any, its labels.
 func (w *Worker) tags() []string {
 	var tags []string
 	for _, t := range w.Runners.ActionTypes() {
 		tags = append(tags, t.Tag)
+		if core.IsVendorType(t.Name) {
+			tags = append(tags, t.Name)
+		}
 	}
 	if len(tags) > 0 {
 		tags = append(tags, w.Labels...)

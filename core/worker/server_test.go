@@ -43,6 +43,7 @@ type server struct {
 	open     int   // claims that are not answered yet, those whose worker has gone included
 	starts   []int // steps per call
 	reports  []int // results per call
+	plugins  []api.Heartbeat // those that tell of plugins
 	interval float64
 	maxBytes int64 // of one step's log
 }
@@ -91,7 +92,10 @@ func newServer(t *testing.T) *server {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /worker/register", s.register)
-	handle(s, mux, "POST /worker/heartbeat", func(string, api.Heartbeat, *http.Request) (any, error) {
+	handle(s, mux, "POST /worker/heartbeat", func(_ string, r api.Heartbeat, _ *http.Request) (any, error) {
+		if r.Plugins != nil {
+			s.do(func() { s.plugins = append(s.plugins, r) })
+		}
 		return api.Status{Status: "ok"}, nil
 	})
 	handle(s, mux, "POST /worker/jobs/claim", s.claim)

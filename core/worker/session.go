@@ -53,6 +53,7 @@ func (s *session) serve(ctx, abort context.Context) error {
 	loops.Go(s.pollLoop)
 	loops.Go(s.completeLoop)
 	loops.Go(s.heartbeatLoop)
+	loops.Go(s.reportPlugins)
 	select {
 	case <-ctx.Done():
 		s.drain(abort)
@@ -132,7 +133,7 @@ func (s *session) heartbeatLoop() {
 		if time.Since(time.Unix(0, s.lastCall.Load())) < s.heartbeat/2 {
 			continue
 		}
-		if err := s.note(s.server.Heartbeat(s.calls)); err != nil && s.calls.Err() == nil {
+		if err := s.note(s.server.Heartbeat(s.calls, api.Heartbeat{})); err != nil && s.calls.Err() == nil {
 			s.Logger.Warn("heartbeat", "error", err)
 		}
 	}

@@ -107,7 +107,10 @@ func checkPlugins(dir string, plugins []pluginhost.Status, labels []string) erro
 func describePlugins(host *pluginhost.Host) []api.Plugin {
 	var plugins []api.Plugin
 	for _, p := range host.Plugins() {
-		described := api.Plugin{Name: p.Name, Version: p.Version, State: string(p.State)}
+		described := api.Plugin{
+			Kind: string(p.Kind), Name: p.Name, Version: p.Version, State: string(p.State), Since: new(p.Since.UTC()),
+			Restarts: p.Restarts, LastError: p.LastError,
+		}
 		for _, t := range p.ActionTypes {
 			described.ActionTypes = append(described.ActionTypes, api.ActionType{
 				Name: t.Name, Runner: t.Runner, Tag: t.Tag, Workspace: string(t.Workspace), Attachable: t.Attachable, SpecSchema: t.SpecSchema,

@@ -3,7 +3,7 @@
 //	register.go   introduces the worker         poll.go      keeps a claim open: for work, and to hear of stops
 //	session.go    the time under one identity   dispatch.go  reports starts, spawns
 //	complete.go   reports ends, takes more      step.go      runs one step
-//	                                            cache.go     workspace revisions on disk
+//	plugins.go    tells how the plugins are     cache.go     workspace revisions on disk
 //
 // A result is never dropped: it is reported until the server has answered. Nothing is spawned whose start the server has
 // not accepted.
@@ -40,7 +40,7 @@ type Options struct {
 	Client      *client.Client // with the shared worker token
 	Runners     Runners
 	Changed     func() <-chan struct{} // a channel that is closed when Runners offer other action types; nil: they never do
-	Plugins     func() []api.Plugin    // for the registration; may be nil
+	Plugins     func() []api.Plugin    // what is told of them to the server; may be nil
 	Labels      []string               // tags besides those of the runners
 	Slots       int                    // steps at a time
 	CacheDir    string
@@ -56,6 +56,7 @@ type Options struct {
 type Worker struct {
 	Options
 	cache *cache
+	told  []api.Plugin // what the server was told of the plugins last
 }
 
 // ErrSuperseded ends a worker whose name a newer one has taken.

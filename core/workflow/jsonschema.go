@@ -94,7 +94,7 @@ func actionSchema() *jsonschema.Schema {
 	typeKey := actionKeys[0]
 	typeKey.schema = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 		{Enum: []any{core.TypeShell, core.TypeDocker, core.TypePod, core.TypeTask}},
-		{Type: "string", Pattern: vendorType.String()},
+		{Type: "string", Pattern: core.VendorTypePattern},
 	}}
 	variants := map[string]*jsonschema.Schema{}
 	for _, k := range builtinKeys {

@@ -16,8 +16,8 @@ import (
 
 // Options adapts [Load] and [Parse] to where they run. The zero value is fine.
 type Options struct {
-	// ActionTypes are the types that plugins offer, besides the built-in ones.
-	ActionTypes []ActionType
+	// ActionTypes are the types that plugins offer; of those only third parties' count, the others are known here.
+	ActionTypes []core.ActionType
 	// Decrypt returns the plain text of a *.sops.yaml file, given by its path in the workspace. nil refuses such files.
 	Decrypt func(name string, data []byte) ([]byte, error)
 	// RenderSecrets renders the templates in secrets. nil leaves them as they are.

@@ -231,7 +231,7 @@ on_success: [{action: a}]
 
 func TestPluginTypes(t *testing.T) {
 	t.Parallel()
-	opts := workflow.Options{ActionTypes: []workflow.ActionType{
+	opts := workflow.Options{ActionTypes: []core.ActionType{
 		{Name: "acme.http", SpecSchema: json.RawMessage(`{
 			"type": "object", "required": ["url"], "additionalProperties": false,
 			"properties": {"url": {"type": "string", "pattern": "^https?://"}, "retries": {"type": "integer", "maximum": 5}, "headers": {"type": "object"}},

@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -70,8 +69,6 @@ func readAction(r *reader, n *yaml.Node) core.Action {
 	return a
 }
 
-var vendorType = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+$`)
-
 // checkActionType tells whether the keys of the type can be judged.
 func (r *reader) checkActionType(n *yaml.Node, actionType string) bool {
 	known := slices.ContainsFunc(builtinKeys, func(k specKey) bool { return k.actionType == actionType }) ||
@@ -79,7 +76,7 @@ func (r *reader) checkActionType(n *yaml.Node, actionType string) bool {
 	switch {
 	case known:
 		return true
-	case vendorType.MatchString(actionType):
+	case core.IsVendorType(actionType):
 		r.warnf(n, "no plugin that is known here runs actions of type '%s': their steps wait until a worker offers it%s",
 			actionType, didYouMean(actionType, slices.Values(r.specs.types())))
 		return true

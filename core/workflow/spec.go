@@ -17,10 +17,18 @@ import (
 //go:embed schema/*.json
 var schemas embed.FS
 
-// ActionType is a kind of action that a plugin offers besides the built-in ones.
-type ActionType struct {
-	Name       string          // vendor.name
-	SpecSchema json.RawMessage // JSON Schema of the keys that belong to the type; empty: any keys
+// BuiltinTypes are the action types that need no third party's plugin, in order. A task action needs no worker and has no
+// tag.
+func BuiltinTypes() []core.ActionType {
+	types := make([]core.ActionType, len(builtinKeys))
+	for i, key := range builtinKeys {
+		t := core.ActionType{Name: key.actionType, Runner: key.runner, SpecSchema: readSchema(key)}
+		if tags := (&core.Action{Type: key.actionType, Runner: key.runner}).RequiredTags(); len(tags) > 0 {
+			t.Tag = tags[0]
+		}
+		types[i] = t
+	}
+	return types
 }
 
 // spec says which keys an action has besides the common ones. The zero spec is of a type with any keys.
@@ -67,20 +75,26 @@ var builtinKeys = []specKey{
 var builtinSpecs = sync.OnceValue(func() specs {
 	all := specs{}
 	for _, key := range builtinKeys {
-		name := strings.TrimSuffix(key.actionType+"-"+key.runner, "-")
-		document, err := schemas.ReadFile("schema/" + name + ".json")
-		if err == nil {
-			all[key], err = newSpec(document)
-		}
+		s, err := newSpec(readSchema(key))
 		if err != nil {
 			panic(fmt.Sprintf("workflow: schema of %s: %v", key, err)) //nolint:forbidigo // a file of this package is wrong
 		}
+		all[key] = s
 	}
 	return all
 })
 
+func readSchema(key specKey) json.RawMessage {
+	name := strings.TrimSuffix(key.actionType+"-"+key.runner, "-")
+	document, err := schemas.ReadFile("schema/" + name + ".json")
+	if err != nil {
+		panic(fmt.Sprintf("workflow: schema of %s: %v", key, err)) //nolint:forbidigo // a file of this package is missing
+	}
+	return document
+}
+
 // newSpecs are the specs of the built-in types and of the given ones. A schema that cannot be used is reported.
-func newSpecs(types []ActionType) (specs, Diagnostics) {
+func newSpecs(types []core.ActionType) (specs, Diagnostics) {
 	all := maps.Clone(builtinSpecs())
 	var diags Diagnostics
 	for _, t := range types {

@@ -15,14 +15,16 @@ type entry struct {
 	name   string
 	source Source
 
-	refreshing turn // one look at the source, or at what is left of it, at a time
-	packing    turn // one tarball at a time
+	refreshing turn          // one look at the source, or at what is left of it, at a time
+	packing    turn          // one tarball at a time
+	wake       chan struct{} // has the poll look at once
 
 	mu      sync.RWMutex
 	tried   bool
 	content *core.Workspace // nil while none was good
 	status  Status
 	bad     badRevision
+	stale   bool // what is loaded is to be checked again, though the revision is the same
 }
 
 // badRevision is one that cannot be loaded. It is loaded again only now and then, or on request: what it lacks may be
@@ -39,7 +41,7 @@ const reloadAfter = time.Minute
 func newEntry(name string, source Source) *entry {
 	return &entry{
 		name: name, source: source, status: Status{Name: name},
-		refreshing: make(turn, 1), packing: make(turn, 1),
+		refreshing: make(turn, 1), packing: make(turn, 1), wake: make(chan struct{}, 1),
 	}
 }
 
@@ -56,17 +58,28 @@ func (e *entry) known(id string, force bool) (bool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.status.CheckedAt = time.Now()
+	stale := e.stale
+	e.stale = false
 	switch {
-	case e.content != nil && id == e.status.Revision:
-		if e.bad.id != "" { // it was left for a bad one and is back
-			e.bad, e.status.Diagnostics = badRevision{}, nil
-			return false, nil
-		}
-		return true, nil
-	case id == e.bad.id && !force && time.Since(e.bad.since) < reloadAfter:
-		return true, e.bad.err
-	default:
+	case stale:
 		return false, nil
+	case id == e.bad.id && !force && time.Since(e.bad.since) < reloadAfter: // even if it is in use: it was good before
+		return true, e.bad.err
+	case e.content != nil && id == e.status.Revision && e.bad.id == "":
+		return true, nil
+	default: // new, or back after a bad one
+		return false, nil
+	}
+}
+
+// recheck has the poll look at the source at once, and load what it finds even if that is loaded already.
+func (e *entry) recheck() {
+	e.mu.Lock()
+	e.stale = true
+	e.mu.Unlock()
+	select {
+	case e.wake <- struct{}{}:
+	default: // it has not looked since the last time
 	}
 }
 

@@ -32,6 +32,8 @@ func (m *Manager) poll(ctx context.Context, e *entry) {
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		case <-e.wake:
+			timer.Stop()
 		case <-timer.C:
 		}
 	}
@@ -50,6 +52,14 @@ func pause(interval time.Duration, failures int) time.Duration {
 // jitter keeps many workspaces from asking at the same moment.
 func jitter(d time.Duration) time.Duration {
 	return d*9/10 + rand.N(d/5+1) //nolint:gosec // no secret
+}
+
+// Recheck loads all workspaces again, in the background, because what they are held against has changed. A workspace in
+// use that does not pass any more stays in use, and its status says what is wrong with it.
+func (m *Manager) Recheck() {
+	for _, e := range m.all {
+		e.recheck()
+	}
 }
 
 // Refresh asks the source of a workspace for the current revision at once, and loads that if it is new or was bad. The

@@ -2,6 +2,8 @@ package workspace_test
 
 import (
 	"context"
+	"io/fs"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -211,5 +214,50 @@ func TestRunEndsWhileFetching(t *testing.T) {
 		m := newManager(t, configure(t.TempDir(), sources{"a": from}))
 		start(t, m)()
 		require.Empty(t, status(t, m, "a").Error)
+	})
+}
+
+// A workspace is loaded again when what it is held against changes, whatever its revision and however long its poll
+// would take; what is in use stays in use when it does not pass any more.
+func TestRecheck(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		from := commit("r1", flow("a"))
+		c := configure(t.TempDir(), sources{"a": from})
+		var problem atomic.Pointer[string]
+		loads := 0
+		c.Load = func(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
+			loads++
+			content, found := workflow.Load(files, workflow.Options{})
+			if text := problem.Load(); text != nil {
+				return nil, append(found, workflow.Diagnostic{Severity: workflow.SeverityError, Message: *text})
+			}
+			return content, found
+		}
+		m := newManager(t, c)
+		start(t, m)
+		requireRevision(t, m, "a", "r1", "a")
+		require.Equal(t, 1, loads)
+
+		problem.Store(new("the type has another schema now"))
+		m.Recheck()
+		synctest.Wait()
+		require.Equal(t, 2, loads)
+		require.Contains(t, status(t, m, "a").Error, "the type has another schema now")
+		requireRevision(t, m, "a", "r1", "a")
+		nextPoll()
+		require.Equal(t, 2, loads, "it is known to be bad")
+		require.NotEmpty(t, status(t, m, "a").Error)
+
+		problem.Store(nil)
+		m.Recheck()
+		m.Recheck()
+		synctest.Wait()
+		require.Empty(t, status(t, m, "a").Error)
+		require.Empty(t, status(t, m, "a").Diagnostics)
+		requireRevision(t, m, "a", "r1", "a")
+		before := loads
+		nextPoll()
+		require.Equal(t, before, loads, "it is known to be good")
 	})
 }
