@@ -2,16 +2,24 @@ package pluginhost
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/stroem/stroem/pluginapi"
 )
 
-// typeName is what action types, their runners and their tags are called.
-var typeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+var (
+	// typeName is what action types and their runners are called: as workflow files can name them.
+	typeName = regexp.MustCompile(`^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*$`)
+	tagName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+)
+
+// maxTypeName is how long the name of an action type can be.
+const maxTypeName = 100
 
 // checkDescription says whether the plugin is what its file name says, and makes sense.
 func checkDescription(c *candidate, d *pluginapi.Description) error {
@@ -32,6 +40,9 @@ func checkDescription(c *candidate, d *pluginapi.Description) error {
 	}
 	seen := map[actionKey]bool{}
 	for _, t := range d.ActionTypes {
+		if got, own := vendor(t.Name), vendor(d.Name); got != own {
+			return fmt.Errorf("action type %v: a plugin called %s can only have types called %s", keyOf(t), d.Name, pattern(own))
+		}
 		if err := checkActionType(t); err != nil {
 			return fmt.Errorf("action type %v: %w", keyOf(t), err)
 		}
@@ -43,13 +54,31 @@ func checkDescription(c *candidate, d *pluginapi.Description) error {
 	return nil
 }
 
+// vendor is whose a plugin or an action type is: the part of its name before the first dot; "" is ours.
+func vendor(name string) string {
+	vendor, _, found := strings.Cut(name, ".")
+	if !found {
+		return ""
+	}
+	return vendor
+}
+
+func pattern(vendor string) string {
+	if vendor == "" {
+		return "without a dot; third parties call plugin and types vendor.name"
+	}
+	return vendor + ".name"
+}
+
 func checkActionType(t pluginapi.ActionType) error {
 	switch {
-	case !typeName.MatchString(t.Name):
-		return fmt.Errorf("%q is not a name for it", t.Name)
+	case !typeName.MatchString(t.Name) || len(t.Name) > maxTypeName:
+		return fmt.Errorf("%q is not a name for it: a type is called vendor.name, in lower case", t.Name)
+	case t.Runner != "" && vendor(t.Name) != "":
+		return errors.New("types of third parties have no variants")
 	case t.Runner != "" && !typeName.MatchString(t.Runner):
 		return fmt.Errorf("%q is not a name for its runner", t.Runner)
-	case !typeName.MatchString(t.Tag):
+	case !tagName.MatchString(t.Tag):
 		return fmt.Errorf("%q is not a tag", t.Tag)
 	}
 	if err := checkSchema(t.SpecSchema); err != nil {

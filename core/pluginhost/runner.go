@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -10,8 +11,18 @@ import (
 // runnerHandle is a runner that stays valid across restarts. It is a [pluginapi.Attacher], too.
 type runnerHandle struct{ handle }
 
-// Run implements [pluginapi.Runner].
+// Run implements [pluginapi.Runner]. The spec is held against the schema of its type first.
 func (h runnerHandle) Run(ctx context.Context, req *pluginapi.RunRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+	if schema := h.s.spec(actionKey{req.Type, req.Runner}); schema != nil {
+		spec, err := schema.conform(req.Spec)
+		if err != nil {
+			return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "%s: %w", h.s.label(), err)
+		}
+		if !bytes.Equal(spec, req.Spec) {
+			conforming := *req
+			conforming.Spec, req = spec, &conforming
+		}
+	}
 	remains := pluginapi.RemoveRequest{RunID: req.RunID, Type: req.Type, Runner: req.Runner, Labels: req.Labels}
 	return h.follow(ctx, remains, func(ctx context.Context, i *instance, entry *run) (*pluginapi.Result, error) {
 		return i.runner().Run(ctx, req, started{Output: out, run: entry})

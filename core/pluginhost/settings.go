@@ -74,7 +74,8 @@ func violation(err error, schema json.RawMessage) schemaViolation {
 	}
 	v.reason = "it does not match the plugin's schema"
 	if m := namesOnKeys.FindStringSubmatch(text); m != nil {
-		v.reason = map[string]string{"missing properties": "missing ", "unexpected additional properties": "unknown "}[m[1]] + m[2]
+		v.reason = map[string]string{"missing properties": "missing ", "unexpected additional properties": "unknown "}[m[1]] +
+			strings.ReplaceAll(strings.Trim(m[2], "[]"), `" "`, `", "`)
 	} else if m := violated.FindStringSubmatch(text); m != nil {
 		if want, ok := keyword(schema, location, m[1]); ok {
 			v.reason = fmt.Sprintf("the plugin's schema asks for %s: %s", m[1], want)

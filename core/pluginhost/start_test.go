@@ -56,8 +56,8 @@ func TestBadConfigurationIsFinal(t *testing.T) {
 		config map[string]any
 		want   string
 	}{
-		"missing":      {script{Schema: colorSchema}, nil, `plugins.runner-test.config: missing ["color"]`},
-		"unknown":      {script{Schema: colorSchema}, map[string]any{"color": "red", "size": 1}, `plugins.runner-test.config: unknown ["size"]`},
+		"missing":      {script{Schema: colorSchema}, nil, `plugins.runner-test.config: missing "color"`},
+		"unknown":      {script{Schema: colorSchema}, map[string]any{"color": "red", "size": 1}, `plugins.runner-test.config: unknown "size"`},
 		"wrong":        {script{Schema: colorSchema}, map[string]any{"color": "blue"}, `plugins.runner-test.config.color: the plugin's schema asks for enum: ["red", "green"]`},
 		"not wanted":   {script{}, map[string]any{"color": "red"}, "this plugin has no configuration; leave it out"},
 		"refused":      {script{Schema: colorSchema, Refuse: "red is out"}, map[string]any{"color": "red"}, "configure: runner(test): /color: red is out"},
@@ -98,6 +98,8 @@ func TestOtherThanItsFileName(t *testing.T) {
 		"no action type":   {script{Types: []string{}}, "a runner with 0 action types"},
 		"twice":            {script{Types: []string{"test", "test"}}, "action type test: described twice"},
 		"type with a path": {script{Types: []string{"../x"}}, "is not a name for it"},
+		"upper case":       {script{Types: []string{"Test"}}, "in lower case"},
+		"other vendor":     {script{Types: []string{"acme.test"}}, "a plugin called test can only have types called without a dot"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -27,6 +27,7 @@ type supervisor struct {
 	machine     *machine
 	current     *instance // up, whatever its health
 	description *pluginapi.Description
+	specs       map[actionKey]*specSchema // of its action types
 	lastError   string
 	cause       error         // of the last move for the worse
 	settled     chan struct{} // closed when the first start has come to something
@@ -45,6 +46,13 @@ func (s *supervisor) known() *pluginapi.Description {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.description
+}
+
+// spec is the schema of an action type's spec, nil if it has none.
+func (s *supervisor) spec(key actionKey) *specSchema {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.specs[key]
 }
 
 // refused is why the plugin must not run, nil if it may.
@@ -150,8 +158,14 @@ func (s *supervisor) start(stop context.Context) {
 		s.on(e, err)
 		return
 	}
+	specs, err := specSchemas(description)
+	if err != nil { // which they were checked for
+		i.stop(0)
+		s.on(eventRefused, err)
+		return
+	}
 	s.mu.Lock()
-	s.current, s.description = i, description
+	s.current, s.description, s.specs = i, description, specs
 	s.mu.Unlock()
 	if health.State == pluginapi.Healthy {
 		s.on(eventHealthy, nil)

@@ -3,8 +3,8 @@ package postgres_test
 import (
 	"context"
 	"encoding/json"
-	"io/fs"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"testing"
 	"time"

@@ -110,7 +110,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		},
 	})
 	plugins := func() []api.Plugin { return describePlugins(host) }
-	figures := metrics.Handler(metrics.Options{Workers: store, Plugins: plugins, Logger: s.logger}) //nolint:contextcheck // read when asked for
+	figures := metrics.Handler(metrics.Options{Workers: store, Plugins: plugins, Logger: s.logger})
 	stopMetrics, err := s.serveMetrics(ctx, figures)
 	if err != nil {
 		return err

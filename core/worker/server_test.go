@@ -40,9 +40,9 @@ type server struct {
 	archives map[string][]byte // by revision
 	calls    map[string]int    // by path; of archives by address
 	claims   []api.ClaimRequest
-	open     int   // claims that are not answered yet, those whose worker has gone included
-	starts   []int // steps per call
-	reports  []int // results per call
+	open     int             // claims that are not answered yet, those whose worker has gone included
+	starts   []int           // steps per call
+	reports  []int           // results per call
 	plugins  []api.Heartbeat // those that tell of plugins
 	interval float64
 	maxBytes int64 // of one step's log

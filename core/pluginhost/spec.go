@@ -1,0 +1,121 @@
+package pluginhost
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// specSchema is the schema of an action type, made ready.
+type specSchema struct {
+	text     json.RawMessage
+	schema   *jsonschema.Schema
+	resolved *jsonschema.Resolved
+}
+
+// specSchemas makes the schemas of a description ready, which has been checked; a type without one is left out.
+func specSchemas(d *pluginapi.Description) (map[actionKey]*specSchema, error) {
+	schemas := map[actionKey]*specSchema{}
+	for _, t := range d.ActionTypes {
+		if len(t.SpecSchema) == 0 {
+			continue
+		}
+		resolved, err := resolveSchema(t.SpecSchema)
+		if err != nil {
+			return nil, fmt.Errorf("action type %v: schema of its spec: %w", keyOf(t), err)
+		}
+		schemas[keyOf(t)] = &specSchema{text: t.SpecSchema, schema: resolved.Schema(), resolved: resolved}
+	}
+	return schemas, nil
+}
+
+// conform returns the spec as the schema wants it: what a template rendered is text, which is taken for a number, a
+// boolean, a list or a map where the schema asks for one. A spec that does not match even so is an error that names the
+// key and no value.
+func (s *specSchema) conform(spec json.RawMessage) (json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(spec))
+	decoder.UseNumber() // large numbers stay as they are
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, fmt.Errorf("spec: not JSON: %w", err)
+	}
+	if converted, changed := convert(value, s.schema); changed {
+		var err error
+		if spec, err = json.Marshal(converted); err != nil {
+			return nil, fmt.Errorf("encode spec: %w", err)
+		}
+	}
+	var plain any // of the types that the validator knows
+	if err := json.Unmarshal(spec, &plain); err != nil {
+		return nil, fmt.Errorf("spec: not JSON: %w", err)
+	}
+	if err := s.resolved.Validate(plain); err != nil {
+		return nil, violation(err, s.text).in("spec")
+	}
+	return spec, nil
+}
+
+// convert turns text into what the schema asks for, at any depth that properties, additionalProperties and items describe.
+func convert(value any, schema *jsonschema.Schema) (converted any, changed bool) {
+	if schema == nil {
+		return value, false
+	}
+	switch v := value.(type) {
+	case string:
+		return convertText(v, schema)
+	case []any:
+		for i, item := range v {
+			if item, ok := convert(item, schema.Items); ok {
+				v[i], changed = item, true
+			}
+		}
+	case map[string]any:
+		for name, item := range v {
+			property := schema.Properties[name]
+			if property == nil {
+				property = schema.AdditionalProperties
+			}
+			if item, ok := convert(item, property); ok {
+				v[name], changed = item, true
+			}
+		}
+	}
+	return value, changed
+}
+
+func convertText(text string, schema *jsonschema.Schema) (converted any, changed bool) {
+	wanted := schema.Types
+	if schema.Type != "" {
+		wanted = []string{schema.Type}
+	}
+	if len(wanted) == 0 || slices.Contains(wanted, "string") {
+		return text, false
+	}
+	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	decoder.UseNumber()
+	var value any
+	if decoder.Decode(&value) != nil || decoder.More() {
+		return text, false
+	}
+	var kind string
+	switch value.(type) {
+	case json.Number:
+		kind = "number"
+	case bool:
+		kind = "boolean"
+	case []any:
+		kind = "array"
+	case map[string]any:
+		kind = "object"
+	}
+	fits := slices.Contains(wanted, kind) || kind == "number" && slices.Contains(wanted, "integer")
+	if !fits {
+		return text, false
+	}
+	return value, true
+}
