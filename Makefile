@@ -45,7 +45,7 @@ test: postgres ## Run all tests, with the race detector
 build: ## Build the programs into bin/ and the plugins into bin/plugins/
 	@mkdir -p $(BIN)/plugins
 	$(PLAIN) $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS:%=./cmd/%)
-	$(PLAIN) $(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/plugins/ $(PLUGINS:%=./plugins/%)
+	$(PLAIN) $(GO) build -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/plugins/ $(PLUGINS:%=./plugins/%)
 
 .PHONY: build/cross
 build/cross: ## Check that the programs build for Windows and macOS

@@ -3,4 +3,7 @@ package main
 
 import "github.com/stroem/stroem/pluginapi"
 
+// version is set by the linker in a release.
+var version string
+
 func main() { pluginapi.Serve(newRunner(pluginapi.NewLogger())) }

@@ -30,6 +30,7 @@ func newRunner(log *slog.Logger) *runner {
 func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
 	return &pluginapi.Description{
 		Name:         "shell",
+		Version:      version,
 		ConfigSchema: configSchema,
 		ActionTypes: []pluginapi.ActionType{{
 			Name: "shell", Runner: "local", Tag: "shell", SpecSchema: shellSchema, Workspace: pluginapi.WorkspaceHostDir,

@@ -18,7 +18,7 @@ type source struct {
 func newSource() *source { return &source{indexes: map[string]*index{}} }
 
 func (*source) Describe(context.Context) (*pluginapi.Description, error) {
-	return &pluginapi.Description{Name: "folder", ConfigSchema: configSchema, SettingsSchema: settingsSchema}, nil
+	return &pluginapi.Description{Name: "folder", Version: version, ConfigSchema: configSchema, SettingsSchema: settingsSchema}, nil
 }
 
 func (*source) Configure(_ context.Context, cfg *pluginapi.Config) error {

@@ -127,6 +127,8 @@ func TestCommandLine(t *testing.T) {
 		require.Regexp(t, `(?m)^greet +default +demo +distributed$`, s.stroem("tasks").stdout)
 		require.Regexp(t, `(?m)^default +3 +3 +[0-9a-f]{12} +-$`, s.stroem("workspaces").stdout)
 		require.Regexp(t, `(?m)^w +active +shell `, s.stroem("workers").stdout)
+		require.Regexp(t, `(?m)^server +source-folder +\S+ +ready `, s.stroem("plugin", "list").stdout)
+		require.Regexp(t, `(?m)^w +runner-shell +\S+ +ready +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +0 +-$`, s.stroem("plugin", "list").stdout)
 		require.Contains(t, s.stroem("version").stdout, "stroem ")
 		require.Contains(t, s.stroem("completion", "bash").stdout, "stroem")
 		for _, format := range []string{"json", "yaml"} {
