@@ -14,6 +14,8 @@ type routeTable struct {
 	byTags map[string]int
 }
 
+// reload adds what other replicas have stored. Nothing is dropped: routes are for ever, and one that was stored here while
+// they were read may not be among them.
 func (r *routeTable) reload(ctx context.Context, store Store) error {
 	routes, err := store.Routes(ctx)
 	if err != nil {
@@ -21,11 +23,18 @@ func (r *routeTable) reload(ctx context.Context, store Store) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.byID, r.byTags = routes, make(map[string]int, len(routes))
 	for id, tags := range routes {
-		r.byTags[routeKey(tags)] = id
+		r.add(id, tags)
 	}
 	return nil
+}
+
+// add is called with r.mu held.
+func (r *routeTable) add(id int, tags []string) {
+	if r.byID == nil {
+		r.byID, r.byTags = map[int][]string{}, map[string]int{}
+	}
+	r.byID[id], r.byTags[routeKey(tags)] = tags, id
 }
 
 // id returns the number of a set of tags, in any order, and stores the set if it is new.
@@ -44,10 +53,7 @@ func (r *routeTable) id(ctx context.Context, store Store, tags []string) (int, e
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.byID == nil {
-		r.byID, r.byTags = map[int][]string{}, map[string]int{}
-	}
-	r.byID[id], r.byTags[key] = tags, id
+	r.add(id, tags)
 	return id, nil
 }
 
