@@ -37,10 +37,12 @@ type State struct {
 // it was decided on.
 type Changes struct {
 	Start    []StepID // claimed → started
+	HandOver []HandOver
 	Requeue  []StepID // claimed and not started → ready
 	Ready    []StepID // pending → ready
 	End      []StepEnd
 	Stop     map[StepID]StopReason // running steps whose worker is to be told to stop
+	Settled  []StepID              // steps that ended unreported, and of which their worker has spoken since
 	OpenDeps map[StepID]int
 	Jobs     map[uuid.UUID]JobChange
 }
@@ -52,6 +54,14 @@ type StepEnd struct {
 	Output       json.RawMessage
 	ExitCode     *int
 	Error        string
+	Unreported   bool // its worker has not said so: should it be heard of again, it has to stop the step
+}
+
+// HandOver gives a started step to another worker.
+type HandOver struct {
+	ID        StepID
+	WorkerID  uuid.UUID
+	LeaseHash []byte
 }
 
 // JobChange is the new state of a job. A job that completes gets its output from its sink steps.
@@ -80,6 +90,13 @@ type ClaimedStep struct {
 	Revision       string
 	DefinitionHash []byte
 	JobInput       json.RawMessage
+}
+
+// HeldStep is a started step of which a runner has said how it is found again.
+type HeldStep struct {
+	ClaimedStep
+	RunnerState []byte
+	Ran         Duration // since its start
 }
 
 // StepStop is a running step whose worker has to stop it.

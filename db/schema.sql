@@ -203,6 +203,8 @@ CREATE INDEX job_step_ready ON job_step USING btree (route_id, priority DESC, re
 
 CREATE INDEX job_step_running ON job_step USING btree (worker_id, claim_id) WHERE (status = 'running'::text);
 
+CREATE INDEX job_step_stop ON job_step USING btree (worker_id) WHERE ((stop_reason IS NOT NULL) AND ((status = 'running'::text) OR (stop_reason = 'superseded'::text)));
+
 CREATE INDEX job_task ON job USING btree (workspace, task_name, created_at DESC);
 
 CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE (status = ANY (ARRAY['failed'::text, 'cancelled'::text]));

@@ -41,7 +41,12 @@ type streamWriter struct {
 	stream pluginv1.Stream
 }
 
-func (w streamWriter) Write(p []byte) (int, error) { return w.out.write(w.stream, p) }
+func (w streamWriter) Write(p []byte) (int, error) { return w.out.write(w.stream, p, time.Now()) }
+
+// WriteTimed implements [TimedWriter].
+func (w streamWriter) WriteTimed(p []byte, at time.Time) (int, error) {
+	return w.out.write(w.stream, p, at)
+}
 
 func (o *output) Started(state []byte) error {
 	if len(state) > MaxState {
@@ -71,10 +76,10 @@ func (o *output) emit(event *pluginv1.RunEvent) {
 	}
 }
 
-func (o *output) write(stream pluginv1.Stream, p []byte) (int, error) {
+func (o *output) write(stream pluginv1.Stream, p []byte, at time.Time) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if stream != o.stream {
+	if apart := at.Sub(o.since); stream != o.stream || apart < 0 || apart > wire.FlushInterval {
 		o.flush()
 		o.stream = stream
 	}
@@ -82,9 +87,9 @@ func (o *output) write(stream pluginv1.Stream, p []byte) (int, error) {
 	for len(p) > 0 && o.err == nil {
 		n := min(len(p), wire.MaxOutput-len(o.pending))
 		if n == wire.MaxOutput { // nothing pending and a full chunk at hand: no copy
-			o.chunk(p[:n], time.Now())
+			o.chunk(p[:n], at)
 		} else {
-			o.gather(p[:n])
+			o.gather(p[:n], at)
 		}
 		p = p[n:]
 	}
@@ -94,9 +99,9 @@ func (o *output) write(stream pluginv1.Stream, p []byte) (int, error) {
 	return total, nil
 }
 
-func (o *output) gather(p []byte) {
+func (o *output) gather(p []byte, at time.Time) {
 	if len(o.pending) == 0 {
-		o.since = time.Now()
+		o.since = at
 		if o.flusher == nil {
 			o.flusher = time.AfterFunc(wire.FlushInterval, o.flushLate)
 		} else {

@@ -54,7 +54,7 @@ type ActionType struct {
 	Tag        string          // what a step of this type requires of a worker: shell, docker, kubernetes
 	SpecSchema json.RawMessage // JSON Schema 2020-12 of RunRequest.Spec
 	Workspace  WorkspaceMode   // how the files of the workspace reach the step
-	Attachable bool            // the runner implements Attacher for this type
+	Attachable bool            // the runner implements Attacher for this type, and its steps outlive the plugin
 	Examples   Examples
 }
 

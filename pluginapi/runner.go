@@ -18,6 +18,11 @@ type Runner interface {
 	// When ctx is cancelled the step must be stopped: politely, and after req.StopGrace by force. Run then still returns
 	// the Result with which the step ended, or ctx's error if there is none. context.Cause(ctx) is ErrStopped,
 	// ErrTimedOut or ErrHostGone.
+	//
+	// ErrHostGone means that nobody follows this call any more. A step of a type that is not Attachable has to end at
+	// once. One of an Attachable type has to go on: Run returns and leaves it alone, and the next instance of the plugin
+	// gets Attach for it, or Remove. What is to go on must not be a child that ends with the plugin: [Serve], and the
+	// host, kill the plugin's process group, and nothing beyond that.
 	Run(ctx context.Context, req *RunRequest, out Output) (*Result, error)
 	// Remove ends what is left of a run whose Run call is not under way any more, because the plugin or its host died,
 	// and releases its resources. It is idempotent, and safe for a run that never started or is unknown. For a run that
@@ -25,10 +30,17 @@ type Runner interface {
 	Remove(ctx context.Context, req *RemoveRequest) error
 }
 
-// Attacher is optional for runners: it takes up again a run that outlived its plugin process, as a container may.
+// Attacher is optional for runners: it takes up again a run that outlived its plugin process, as a container may. It is
+// called for types that are Attachable, after the worker was started anew.
 type Attacher interface {
-	// Attach continues the run from which req.State came, as Run does, and writes the output from req.Since on. Its
-	// context means what it means to Run. A run that is gone is an [*Error] with CodeNotFound.
+	// Attach continues the run from which req.State came, as Run does, calling out.Started included. Its context means
+	// what it means to Run, and it may be stopped as soon as it has begun. A run that is gone is an [*Error] with
+	// CodeNotFound; one that has ended meanwhile is not gone as long as its result is known.
+	//
+	// It writes the output from req.Since on: all of it that was written at that time or later, and nothing that was
+	// written before. Lines are neither lost nor doubled if the output is kept outside of the plugin, piece by piece with
+	// the times at which they came, and both Run and Attach hand out those pieces, whole lines where the step wrote whole
+	// lines, with these times by [WriteTimed]. With other times, lines around req.Since may be written twice.
 	Attach(ctx context.Context, req *AttachRequest, out Output) (*Result, error)
 }
 
@@ -41,6 +53,21 @@ type Output interface {
 	Started(state []byte) error
 	Stdout() io.Writer
 	Stderr() io.Writer
+}
+
+// TimedWriter is what both writers of an Output are as well.
+type TimedWriter interface {
+	io.Writer
+	// WriteTimed is Write of what the step wrote at a time that is kept of it, rather than now.
+	WriteTimed(p []byte, at time.Time) (int, error)
+}
+
+// WriteTimed writes p to w with the time at which the step wrote it, if w is a [TimedWriter].
+func WriteTimed(w io.Writer, p []byte, at time.Time) (int, error) {
+	if timed, ok := w.(TimedWriter); ok {
+		return timed.WriteTimed(p, at)
+	}
+	return w.Write(p)
 }
 
 // Why the context of a run ended; see [context.Cause].
@@ -88,7 +115,7 @@ type AttachRequest struct {
 	Type       string
 	Runner     string
 	State      []byte
-	Since      time.Time // output up to here is known
+	Since      time.Time // output from here on is wanted; zero: all of it
 	ScratchDir string
 	StopGrace  time.Duration
 	Labels     map[string]string

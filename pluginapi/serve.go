@@ -32,7 +32,8 @@ func WithExitTimeout(d time.Duration) ServeOption {
 
 // Serve is the main function of a plugin: it serves p, which implements exactly one of [Runner], [Source] and
 // [LogStore], until the host ends it or goes away. Then it cancels what is under way with [ErrHostGone], waits for that to end, and calls
-// p.Close if p is an [io.Closer]. It exits the process on failure, and when it was started by anything but a host.
+// p.Close if p is an [io.Closer]. It exits the process on failure, and when it was started by anything but a host. What it
+// leaves in its own process group is killed; what has put itself into a session or a group of its own is not.
 //
 // Interrupts and termination signals are ignored: they reach a plugin because its terminal or its service is being
 // stopped, and then the host decides what becomes of the work under way.

@@ -3,6 +3,7 @@ package pluginapi
 import (
 	"context"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -32,10 +33,14 @@ func (s *runnerServer) Attach(req *pluginv1.AttachRequest, stream grpc.ServerStr
 	if !ok {
 		return Errorf(CodeUnimplemented, "runs cannot be attached to")
 	}
+	var since time.Time
+	if req.GetSince() != nil {
+		since = req.GetSince().AsTime()
+	}
 	return s.stream(req.GetRunId(), stream, func(ctx context.Context, out Output) (*Result, error) {
 		return attacher.Attach(ctx, &AttachRequest{
 			RunID: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), State: req.GetState(),
-			Since: req.GetSince().AsTime(), ScratchDir: req.GetScratchDir(), StopGrace: req.GetStopGrace().AsDuration(),
+			Since: since, ScratchDir: req.GetScratchDir(), StopGrace: req.GetStopGrace().AsDuration(),
 			Labels: req.GetLabels(),
 		}, out)
 	})

@@ -42,11 +42,30 @@ type ActionType struct {
 
 // Registered answers Register. Every call by the worker counts as a heartbeat.
 type Registered struct {
-	WorkerID              string  `json:"worker_id"`
-	Token                 string  `json:"token"`
-	HeartbeatIntervalSecs float64 `json:"heartbeat_interval_secs"`
-	MaxStepBytes          int64   `json:"max_step_bytes,omitempty"` // of one step's log; 0: no limit
-	Resume                []Claim `json:"resume"`
+	WorkerID              string    `json:"worker_id"`
+	Token                 string    `json:"token"`
+	HeartbeatIntervalSecs float64   `json:"heartbeat_interval_secs"`
+	MaxStepBytes          int64     `json:"max_step_bytes,omitempty"` // of one step's log; 0: no limit
+	Resume                []Claim   `json:"resume"`                   // running steps of the older worker, to be attached to
+	Remove                []LostRun `json:"remove"`                   // to be removed before work is asked for, and then reported
+}
+
+// LostRun is a run whose step has ended without its worker: something of it may be left.
+type LostRun struct {
+	StepID     int64  `json:"step_id"`
+	Attempt    int    `json:"attempt"`
+	JobID      string `json:"job_id"`
+	StepName   string `json:"step_name"`
+	Workspace  string `json:"workspace"`
+	TaskName   string `json:"task_name"`
+	ActionType string `json:"action_type"`
+	Runner     string `json:"runner"`
+	State      []byte `json:"state,omitempty"` // what the runner said when it started
+}
+
+// RemovedRequest reports lost runs of which nothing is left.
+type RemovedRequest struct {
+	StepIDs []int64 `json:"step_ids"`
 }
 
 // Heartbeat tells that the worker lives and, if Plugins is set, what its plugins have become.
@@ -92,9 +111,23 @@ type Claim struct {
 	Input        json.RawMessage `json:"input"`       // rendered
 	Runner       string          `json:"runner"`
 	TimeoutSecs  float64         `json:"timeout_secs,omitempty"`
-	Mask         []string        `json:"mask,omitempty"`  // values never to be shown in logs
-	State        []byte          `json:"state,omitempty"` // resume only: what the runner said when it started
-	LogPosition  int64           `json:"log_position,omitempty"`
+	Mask         []string        `json:"mask,omitempty"` // values never to be shown in logs
+
+	// Only of steps to be resumed:
+
+	State       []byte    `json:"state,omitempty"`        // what the runner said when it started
+	RanSecs     float64   `json:"ran_secs,omitempty"`     // of the timeout
+	LogPosition int64     `json:"log_position,omitempty"` // number of the last line that is stored; lines go on behind it
+	LogKnown    *LogKnown `json:"log_known,omitempty"`    // nil: no line is stored
+}
+
+// LogKnown says which part of a step's output is stored already, for one who asks its runner for the rest: output from
+// Since on comes again, and that begins with so many lines of either stream as are stored of it.
+type LogKnown struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"` // time of the last line stored
+	Stdout int64     `json:"stdout"`
+	Stderr int64     `json:"stderr"`
 }
 
 // SingleClaim is the answer to a claim without max_steps: nine keys, all null when there is no work.

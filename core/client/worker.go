@@ -44,6 +44,12 @@ func (c *Client) SaveState(ctx context.Context, r api.StartRequest) (results api
 	return results, err
 }
 
+// Removed reports lost runs of which nothing is left.
+func (c *Client) Removed(ctx context.Context, r api.RemovedRequest) error {
+	_, err := c.do(ctx, request{method: http.MethodPost, path: "/worker/steps/removed", body: r}, &api.Status{})
+	return err
+}
+
 // Complete reports ended steps.
 func (c *Client) Complete(ctx context.Context, r api.CompleteRequest) (response api.CompleteResponse, err error) {
 	_, err = c.do(ctx, request{method: http.MethodPost, path: "/worker/steps/complete", body: r}, &response)

@@ -129,6 +129,7 @@ func (t *transition) complete(worker uuid.UUID, r *report) string {
 		return leaseStatus(err)
 	}
 	if step.Status.Terminal() {
+		t.settled(step)
 		return api.Duplicate
 	}
 	if step.Status != core.StepRunning {
@@ -136,6 +137,13 @@ func (t *transition) complete(worker uuid.UUID, r *report) string {
 	}
 	t.end(step, t.stopped(step, r))
 	return api.Accepted
+}
+
+// settled notes that the worker of a step that was ended without a word of it has spoken now: it knows.
+func (t *transition) settled(step *core.Step) {
+	if step.StopReason == core.StopSuperseded {
+		t.changes.Settled = append(t.changes.Settled, step.ID)
+	}
 }
 
 // stopped is the outcome of a step that may have been told to stop: a success that was under way stands, anything else

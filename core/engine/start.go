@@ -44,6 +44,7 @@ func (t *transition) start(id core.StepID, worker uuid.UUID, hash []byte) string
 		return leaseStatus(err)
 	}
 	if step.Status != core.StepRunning {
+		t.settled(step)
 		return api.Stale
 	}
 	if !step.StartedAt.IsZero() {

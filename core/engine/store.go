@@ -36,7 +36,14 @@ type Store interface {
 	Routes(ctx context.Context) (map[int][]string, error)
 	JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, error)
 
-	RegisterWorker(ctx context.Context, w core.Worker, types []core.ActionType, tokenHash []byte) (superseded []uuid.UUID, err error)
+	// RegisterWorker stores a worker in place of the older ones of its name, and has takeOver decide, as Transition has
+	// decide, what becomes of their running steps. held are those of them that can be found again.
+	RegisterWorker(ctx context.Context, w core.Worker, types []core.ActionType, tokenHash []byte,
+		takeOver func(ctx context.Context, superseded []uuid.UUID, held []core.HeldStep, state *core.State,
+			more func([]core.StepID) error) (*core.Changes, error)) (superseded []uuid.UUID, err error)
+	// LostRuns returns what may be left of steps that ended without a word of a worker of this name, until ForgetRuns.
+	LostRuns(ctx context.Context, worker string) ([]core.HeldStep, error)
+	ForgetRuns(ctx context.Context, worker uuid.UUID, ids []core.StepID) error
 	UpdateWorker(ctx context.Context, w core.Worker, types []core.ActionType) error
 	WorkerByToken(ctx context.Context, tokenHash []byte) (w core.Worker, superseded bool, err error)
 	Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error

@@ -126,7 +126,10 @@ func (t *transition) lose(step *core.Step) {
 	if step.StartedAt.IsZero() {
 		return
 	}
-	o := outcome{status: core.StepFailed, message: fmt.Sprintf("Worker heartbeat timeout (worker %s unresponsive)", step.WorkerID)}
+	o := outcome{
+		status: core.StepFailed, unreported: true,
+		message: fmt.Sprintf("Worker heartbeat timeout (worker %s unresponsive)", step.WorkerID),
+	}
 	if t.job(step.JobID).Progress.CancelRequested {
 		o.status = core.StepCancelled
 	}
@@ -135,17 +138,18 @@ func (t *transition) lose(step *core.Step) {
 
 // timeOut fails a step whose worker should have stopped it and reported long ago.
 func (t *transition) timeOut(step *core.Step) {
-	t.end(step, outcome{status: core.StepFailed, message: timedOut(step.Timeout) + "; its worker did not report the stop"})
+	t.end(step, outcome{
+		status: core.StepFailed, unreported: true, message: timedOut(step.Timeout) + "; its worker did not report the stop",
+	})
 }
 
 // giveUp ends a step that was told to stop and of which nothing was heard since.
 func (t *transition) giveUp(step *core.Step) {
-	job := t.job(step.JobID)
-	if job.Progress.CancelRequested {
-		t.end(step, outcome{status: core.StepCancelled, message: "Cancelled; its worker did not report the stop"})
-		return
+	o := outcome{status: core.StepFailed, unreported: true, message: "Stopped; its worker did not report the stop"}
+	if t.job(step.JobID).Progress.CancelRequested {
+		o.status, o.message = core.StepCancelled, "Cancelled; its worker did not report the stop"
 	}
-	t.end(step, outcome{status: core.StepFailed, message: "Stopped; its worker did not report the stop"})
+	t.end(step, o)
 }
 
 // timeOutJob ends a job that has run for longer than its task may: running steps are stopped, the others skipped.

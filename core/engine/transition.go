@@ -110,12 +110,15 @@ type outcome struct {
 	output   json.RawMessage
 	exitCode *int
 	message  string
+	// The worker has not said so: it, or whoever takes its name, has to end what may be left of the step.
+	unreported bool
 }
 
 // end brings a step to its end. What follows from it is decided by settle.
 func (t *transition) end(step *core.Step, o outcome) {
 	t.changes.End = append(t.changes.End, core.StepEnd{
 		ID: step.ID, From: step.Status, Status: o.status, Output: o.output, ExitCode: o.exitCode, Error: o.message,
+		Unreported: o.unreported,
 	})
 	step.Status = o.status
 	t.ended[step.JobID] = append(t.ended[step.JobID], core.Ended{
@@ -205,6 +208,9 @@ func (e *Engine) announce(t *transition) {
 	}
 	for _, id := range t.changes.Requeue {
 		e.leases.forget(id)
+	}
+	for _, h := range t.changes.HandOver {
+		e.leases.forget(h.ID)
 	}
 	for id := range t.changes.Stop {
 		e.waiters.wakeWorker(t.state.Steps[id].WorkerID)

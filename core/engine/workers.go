@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
 	"slices"
 	"sync"
 	"time"
@@ -19,39 +18,6 @@ const (
 	maxWorkerTags = 200
 	maxTag        = 200
 )
-
-// Register stores a new worker. An older worker of the same name is superseded: what it had not started is ready again,
-// what it was running has failed.
-func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, error) {
-	if err := checkRegister(r); err != nil {
-		return api.Registered{}, err
-	}
-	plugins, types, err := splitPlugins(r.Plugins)
-	if err != nil {
-		return api.Registered{}, err
-	}
-	token := rand.Text()
-	worker := core.Worker{ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins}
-	superseded, err := e.store.RegisterWorker(ctx, worker, types, hashToken(token))
-	if err != nil {
-		return api.Registered{}, err
-	}
-	e.logger.InfoContext(ctx, "worker registered", "worker", worker.ID, "name", worker.Name, "tags", worker.Tags)
-	if len(superseded) > 0 {
-		e.workers.supersede(superseded)
-		for _, older := range superseded {
-			e.waiters.wakeWorker(older)
-		}
-		if err := e.recover(ctx); err != nil {
-			e.logger.WarnContext(ctx, "recovery of the older worker's steps is left to the sweeper", "name", r.Name, "error", err)
-		}
-	}
-	return api.Registered{
-		WorkerID: worker.ID.String(), Token: token, Resume: []api.Claim{},
-		MaxStepBytes:          e.config.MaxStepBytes,
-		HeartbeatIntervalSecs: min(30*time.Second, e.config.HeartbeatTimeout/3).Seconds(),
-	}, nil
-}
 
 func checkRegister(r api.Register) error {
 	if r.Protocol != 0 && r.Protocol != api.Protocol {

@@ -33,6 +33,7 @@ type Engine interface {
 	Start(ctx context.Context, worker uuid.UUID, r api.StartRequest) (api.StepResults, error)
 	SaveState(ctx context.Context, worker uuid.UUID, r api.StartRequest) (api.StepResults, error)
 	Complete(ctx context.Context, worker uuid.UUID, r api.CompleteRequest) (api.CompleteResponse, error)
+	Removed(ctx context.Context, worker uuid.UUID, r api.RemovedRequest) error
 	CheckLease(ctx context.Context, worker uuid.UUID, ref engine.StepRef, lease string) (engine.Lease, error)
 }
 
@@ -53,6 +54,7 @@ type Logs interface {
 	Append(ctx context.Context, job uuid.UUID, step string, attempt int, first int64, ndjson []byte) error
 	Read(ctx context.Context, job uuid.UUID, q joblog.Query) (joblog.Page, error)
 	Wait(ctx context.Context, job uuid.UUID, after int64) error
+	Position(ctx context.Context, job uuid.UUID, step string, attempt int) (joblog.Position, error)
 }
 
 // Workspaces knows the loaded workspaces; see package workspace.

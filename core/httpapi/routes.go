@@ -85,6 +85,7 @@ func (a *API) routes() []route {
 		{"POST", "/worker/jobs/claim", "claimSteps", "Take ready steps, and hear which to stop; waits for them", worker, nil, api.ClaimRequest{}, smallBody, api.ClaimResponse{}, a.claimSteps},
 		{"POST", "/worker/steps/start", "startSteps", "Report that steps are about to be spawned", worker, nil, api.StartRequest{}, mib, api.StepResults{}, a.startSteps},
 		{"POST", "/worker/steps/state", "saveStepState", "Keep what runners said of started steps", worker, nil, api.StartRequest{}, 4 * mib, api.StepResults{}, a.saveStepState},
+		{"POST", "/worker/steps/removed", "removedRuns", "Report lost runs of which nothing is left", worker, nil, api.RemovedRequest{}, smallBody, api.Status{}, a.removedRuns},
 		{"POST", "/worker/steps/complete", "completeSteps", "Report ended steps, with their last lines; may ask for the next ones", worker, nil, api.CompleteRequest{}, bodyLimit, api.CompleteResponse{}, a.completeSteps},
 		{"POST", "/worker/jobs/:id/steps/:step/start", "startStep", "Report the start of one step", worker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.startStep},
 		{"POST", "/worker/jobs/:id/steps/:step/complete", "completeStep", "Report the end of one step", worker, nil, api.Completion{}, 4 * mib, api.Status{}, a.completeStep},

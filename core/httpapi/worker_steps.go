@@ -20,11 +20,45 @@ func (a *API) registerWorker(c *fiber.Ctx) error {
 	if err := decode(c, &request, false); err != nil {
 		return err
 	}
-	registered, err := a.Engine.Register(requestContext(c), request)
+	ctx := requestContext(c)
+	registered, err := a.Engine.Register(ctx, request)
 	if err != nil {
 		return err
 	}
+	for i := range registered.Resume {
+		if err := a.addPosition(ctx, &registered.Resume[i]); err != nil {
+			return err // the worker registers again, and gets the same
+		}
+	}
 	return c.JSON(registered)
+}
+
+// addPosition tells how far the log of a step has come. Nobody adds to it any more but who gets the answer.
+func (a *API) addPosition(ctx context.Context, claim *api.Claim) error {
+	job, err := parseUUID(claim.JobID, "job")
+	if err != nil {
+		return err
+	}
+	position, err := a.Logs.Position(ctx, job, claim.StepName, claim.Attempt)
+	if err != nil {
+		return err
+	}
+	claim.LogPosition = position.Last
+	if known := position.Known; !known.Since.IsZero() {
+		claim.LogKnown = &api.LogKnown{Since: known.Since, Until: known.Until, Stdout: known.Stdout, Stderr: known.Stderr}
+	}
+	return nil
+}
+
+func (a *API) removedRuns(c *fiber.Ctx) error {
+	var request api.RemovedRequest
+	if err := decode(c, &request, false); err != nil {
+		return err
+	}
+	if err := a.Engine.Removed(requestContext(c), caller(c), request); err != nil {
+		return err
+	}
+	return c.JSON(api.Status{Status: "ok"})
 }
 
 func (a *API) heartbeat(c *fiber.Ctx) error {

@@ -101,6 +101,9 @@ type maskStream struct {
 	joined  []byte
 }
 
+// holdsLine tells whether the end of a line is held back.
+func (s *maskStream) holdsLine() bool { return bytes.IndexByte(s.held, '\n') >= 0 }
+
 // append masks chunk and appends what is decided to dst; with final everything is.
 func (s *maskStream) append(dst, chunk []byte, final bool) []byte {
 	if s.masker.Empty() {

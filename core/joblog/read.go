@@ -66,6 +66,11 @@ type snapshot struct {
 func (j *jobFile) snapshot() snapshot {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return j.snapshotLocked()
+}
+
+// snapshotLocked is snapshot with j.mu held.
+func (j *jobFile) snapshotLocked() snapshot {
 	name := logName(j.id)
 	if j.legacy {
 		name = legacyName(j.id)

@@ -28,6 +28,7 @@ type RecorderOptions struct {
 	Step     string
 	Attempt  int
 	First    int64   // number of the first line; 0 is 1. Above that when an attempt is taken up again
+	Known    Known   // lines with which its output then begins and that are stored already: they are not sent again
 	Masker   *Masker // nil: nothing is secret
 	MaxBytes int64   // of text kept; what comes after it is counted and dropped. 0: no limit
 	Send     SendFunc
@@ -90,7 +91,7 @@ func NewRecorder(ctx context.Context, options RecorderOptions) *Recorder {
 	r.due.Stop()
 	r.first = max(options.First, 1)
 	r.next = r.first
-	r.stdout, r.stderr = newStream(r, Stdout), newStream(r, Stderr)
+	r.stdout, r.stderr = newStream(r, Stdout, options.Known.Stdout), newStream(r, Stderr, options.Known.Stderr)
 	go r.send(ctx)
 	return r
 }

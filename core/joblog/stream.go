@@ -19,20 +19,25 @@ type stream struct {
 	masked   []byte
 	split    splitter
 
-	prefix []byte // of every line, up to the time
-	stamp  []byte // when the bytes at hand came
-	line   []byte // the encoded line at hand
+	known  int64     // lines to come that are stored already
+	at     time.Time // when the bytes at hand came
+	prefix []byte    // of every line, up to the time
+	stamp  []byte    // at, in a line
+	line   []byte    // the encoded line at hand
 }
 
-func newStream(r *Recorder, name string) *stream {
+func newStream(r *Recorder, name string, known int64) *stream {
 	return &stream{
-		recorder: r, name: name, mask: maskStream{masker: r.options.Masker},
+		recorder: r, name: name, known: known, mask: maskStream{masker: r.options.Masker},
 		prefix: appendStream(appendHeader(nil, r.options.Step, r.options.Attempt), name),
 	}
 }
 
-// Write records p. It waits while sending is behind and never fails before the record is closed.
-func (s *stream) Write(p []byte) (int, error) {
+// Write records p as coming now. It waits while sending is behind and never fails before the record is closed.
+func (s *stream) Write(p []byte) (int, error) { return s.WriteTimed(p, time.Now()) }
+
+// WriteTimed implements [pluginapi.TimedWriter]: every line has the time of the bytes with which it ended.
+func (s *stream) WriteTimed(p []byte, at time.Time) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.recorder
@@ -41,9 +46,18 @@ func (s *stream) Write(p []byte) (int, error) {
 	if r.ended {
 		return 0, io.ErrClosedPipe
 	}
-	s.stamp = appendTime(s.stamp[:0], time.Now())
+	// The end of a line that was held back, for it may be inside of a secret, keeps the time at which it came; and so
+	// have all lines that come with it, or their number at one time would depend on what is secret.
+	if !s.mask.holdsLine() {
+		s.setTime(at)
+	}
 	s.take(s.sanitize.clean(p), false)
 	return len(p), nil
+}
+
+func (s *stream) setTime(at time.Time) {
+	s.at = at
+	s.stamp = appendTime(s.stamp[:0], at)
 }
 
 // flush records what was held back.
@@ -52,7 +66,6 @@ func (s *stream) flush() {
 	defer s.mu.Unlock()
 	s.recorder.mu.Lock()
 	defer s.recorder.mu.Unlock()
-	s.stamp = appendTime(s.stamp[:0], time.Now())
 	s.take(s.sanitize.flush(), true)
 	s.split.flush(s.emit)
 }
@@ -68,7 +81,20 @@ func (s *stream) take(clean []byte, final bool) {
 	s.split.feed(s.masked, s.emit)
 }
 
-func (s *stream) emit(line []byte, cut bool) { s.recorder.add(s, line, cut) }
+func (s *stream) emit(line []byte, cut bool) {
+	if s.known > 0 {
+		if !s.at.After(s.recorder.options.Known.Until.Add(knownSlack)) {
+			s.known--
+			return
+		}
+		s.known = 0 // the runner has not repeated what was asked for
+	}
+	s.recorder.add(s, line, cut)
+}
+
+// knownSlack is how much later than the last stored line one that is stored may seem to have come, because it comes in
+// other company now. What comes later than that is new, whatever was to come before it.
+const knownSlack = time.Second
 
 // tail keeps the last tailSize bytes of a stream.
 type tail struct{ data []byte }

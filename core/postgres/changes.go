@@ -26,6 +26,11 @@ func queueChanges(batch *pgx.Batch, c *core.Changes) {
 		batch.Queue(guarded(`update job_step set status = 'ready', open_deps = 0, ready_at = clock_timestamp()
 			where step_id = any($1) and status = 'pending'`), c.Ready, len(c.Ready))
 	}
+	queueHandOvers(batch, c.HandOver)
+	if len(c.Settled) > 0 {
+		batch.Queue(`update job_step set stop_reason = null, runner_state = null
+			where step_id = any($1) and status in ('failed', 'cancelled') and stop_reason = 'superseded'`, c.Settled)
+	}
 	queueOpenDeps(batch, c.OpenDeps)
 	queueStops(batch, c.Stop)
 	queueJobs(batch, c.Jobs)
@@ -41,18 +46,41 @@ func queueEnds(batch *pgx.Batch, ends []core.StepEnd) {
 	}
 	ids, from, to := make([]core.StepID, len(ends)), make([]string, len(ends)), make([]string, len(ends))
 	outputs, codes, messages := make([]*string, len(ends)), make([]*int, len(ends)), make([]*string, len(ends))
+	unreported := make([]bool, len(ends))
 	for i, end := range ends {
 		ids[i], from[i], to[i] = end.ID, string(end.From), string(end.Status)
 		outputs[i], codes[i], messages[i] = optional(string(end.Output)), end.ExitCode, optional(end.Error)
+		unreported[i] = end.Unreported
 	}
 	batch.Queue(`
 		with changed as (
 			update job_step s set status = e.status, output = e.output::jsonb, exit_code = e.exit_code,
-				error_message = e.message, completed_at = now()
-			from unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[])
-				as e (step_id, source, status, output, exit_code, message)
+				error_message = e.message, completed_at = now(),
+				stop_reason = case when e.unreported then 'superseded' else s.stop_reason end
+			from unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::bool[])
+				as e (step_id, source, status, output, exit_code, message, unreported)
 			where s.step_id = e.step_id and s.status = e.source returning 1)
-		select expect_rows((select count(*) from changed), $2)`, ids, len(ids), from, to, outputs, codes, messages)
+		select expect_rows((select count(*) from changed), $2)`, ids, len(ids), from, to, outputs, codes, messages, unreported)
+}
+
+// queueHandOvers gives started steps to other workers. One that is to be stopped is told at once, and is given the time
+// for it anew.
+func queueHandOvers(batch *pgx.Batch, handOvers []core.HandOver) {
+	if len(handOvers) == 0 {
+		return
+	}
+	n := len(handOvers)
+	ids, workers, leases := make([]core.StepID, n), make([]uuid.UUID, n), make([][]byte, n)
+	for i, h := range handOvers {
+		ids[i], workers[i], leases[i] = h.ID, h.WorkerID, h.LeaseHash
+	}
+	batch.Queue(`
+		with changed as (
+			update job_step s set worker_id = h.worker_id, lease_hash = h.lease_hash, claim_id = null, stop_sent_at = null,
+				stop_requested_at = case when s.stop_requested_at is not null then now() end
+			from unnest($1::bigint[], $3::uuid[], $4::bytea[]) as h (step_id, worker_id, lease_hash)
+			where s.step_id = h.step_id and s.status = 'running' and s.started_at is not null returning 1)
+		select expect_rows((select count(*) from changed), $2)`, ids, n, workers, leases)
 }
 
 func queueOpenDeps(batch *pgx.Batch, openDeps map[core.StepID]int) {

@@ -42,10 +42,11 @@ const claimColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_
 	s.runner, s.input, s.action_spec, s.attempt, coalesce(s.timeout_secs, 0), s.lease_hash,
 	j.workspace, j.task_name, coalesce(j.revision, ''), j.definition_hash, j.input`
 
-// takeStops returns the stops that a worker has not been told of lately, and notes that it is told now.
+// takeStops returns the stops that a worker has not been told of lately, and notes that it is told now. Its condition is
+// that of an index in which there is hardly ever anything.
 const takeStops = `
 	update job_step set stop_sent_at = now()
-	where worker_id = $1 and status = 'running' and stop_reason is not null
+	where worker_id = $1 and stop_reason is not null and (status = 'running' or stop_reason = 'superseded')
 		and (stop_sent_at is null or stop_sent_at < now() - interval '10 seconds')
 	returning step_id, job_id, step_name, attempt, stop_reason`
 

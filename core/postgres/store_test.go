@@ -38,7 +38,7 @@ func newBundle(t *testing.T) *bundle {
 	require.NoError(t, err)
 	_, err = b.RegisterWorker(t.Context(), core.Worker{
 		ID: b.worker, Name: "w", Tags: []string{"shell"}, Plugins: json.RawMessage("[]"),
-	}, nil, []byte("hash of w"))
+	}, nil, []byte("hash of w"), nil)
 	require.NoError(t, err)
 	return b
 }

@@ -53,20 +53,17 @@ func (s *Store) transition(ctx context.Context, sel core.Selection, decide Decid
 			_, _ = conn.Exec(context.WithoutCancel(ctx), "rollback")
 		}
 	}()
-	state := &core.State{Jobs: map[uuid.UUID]*core.Job{}, Steps: map[core.StepID]*core.Step{}}
-	if err := conn.SendBatch(ctx, selectState(sel, state)).Close(); err != nil {
+	state, batch := newState(), &pgx.Batch{}
+	batch.Queue("begin")
+	queueState(batch, sel, state)
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("lock and load: %w", err)
 	}
-	more := func(ids []core.StepID) error {
-		batch := &pgx.Batch{}
-		batch.Queue(loadSteps, ids).Query(intoSteps(state))
-		return conn.SendBatch(ctx, batch).Close()
-	}
-	changes, err := decide(ctx, state, more)
+	changes, err := decide(ctx, state, loadMore(ctx, conn, state))
 	if err != nil {
 		return err
 	}
-	batch := &pgx.Batch{}
+	batch = &pgx.Batch{}
 	if changes != nil {
 		queueChanges(batch, changes)
 	}
@@ -75,6 +72,23 @@ func (s *Store) transition(ctx context.Context, sel core.Selection, decide Decid
 		return fmt.Errorf("write and commit: %w", dataError(err))
 	}
 	return nil
+}
+
+func newState() *core.State {
+	return &core.State{Jobs: map[uuid.UUID]*core.Job{}, Steps: map[core.StepID]*core.Step{}}
+}
+
+// sender is a connection or a transaction.
+type sender interface {
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+}
+
+func loadMore(ctx context.Context, conn sender, state *core.State) func([]core.StepID) error {
+	return func(ids []core.StepID) error {
+		batch := &pgx.Batch{}
+		batch.Queue(loadSteps, ids).Query(intoSteps(state))
+		return conn.SendBatch(ctx, batch).Close()
+	}
 }
 
 // A step's job never changes, so the jobs to lock can be looked up before they are locked. The steps are read by later
@@ -103,9 +117,7 @@ const (
 		dependants, coalesce(route_id, 0), coalesce(timeout_secs, 0), lease_hash, coalesce(stop_reason, '')`
 )
 
-func selectState(sel core.Selection, state *core.State) *pgx.Batch {
-	batch := &pgx.Batch{}
-	batch.Queue("begin")
+func queueState(batch *pgx.Batch, sel core.Selection, state *core.State) {
 	if len(sel.Jobs) == 0 {
 		batch.Queue(lockJobsOfSteps, sel.Steps).Query(intoJobs(state))
 	} else {
@@ -116,7 +128,6 @@ func selectState(sel core.Selection, state *core.State) *pgx.Batch {
 		batch.Queue(loadSteps, sel.Steps).Query(intoSteps(state))
 		batch.Queue(loadDependants, sel.Steps).Query(intoSteps(state))
 	}
-	return batch
 }
 
 func intoJobs(state *core.State) func(pgx.Rows) error {

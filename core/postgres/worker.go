@@ -12,36 +12,6 @@ import (
 	"github.com/stroem/stroem/core"
 )
 
-// RegisterWorker stores a new worker with what its plugins run, and marks the older workers of its name as superseded by
-// it; it returns those.
-func (s *Store) RegisterWorker(ctx context.Context, w core.Worker, types []core.ActionType, tokenHash []byte) ([]uuid.UUID, error) {
-	var older []uuid.UUID
-	tags, err := json.Marshal(w.Tags)
-	if err != nil {
-		return nil, fmt.Errorf("encode tags: %w", err)
-	}
-	err = pgx.BeginFunc(ctx, s.read, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `update worker set status = 'inactive', superseded_by = $1
-			where name = $2 and superseded_by is null returning worker_id`, w.ID, w.Name)
-		if err != nil {
-			return err
-		}
-		if older, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `insert into worker (worker_id, name, capabilities, tags, version, plugins, token_hash, last_heartbeat)
-			values ($1, $2, $3, $3, $4, $5, $6, now())`, w.ID, w.Name, tags, w.Version, w.Plugins, tokenHash)
-		if err != nil {
-			return err
-		}
-		return saveActionTypes(ctx, tx, types)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("register worker: %w", err)
-	}
-	return older, nil
-}
-
 // UpdateWorker stores what a worker's plugins have become.
 func (s *Store) UpdateWorker(ctx context.Context, w core.Worker, types []core.ActionType) error {
 	tags, err := json.Marshal(w.Tags)

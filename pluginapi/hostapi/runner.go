@@ -37,8 +37,12 @@ func NewRunner(conn grpc.ClientConnInterface, name string) *Runner {
 
 // Run implements [pluginapi.Runner]. When ctx ends the plugin is told to stop the run, as a timeout if ctx's cause is
 // ErrTimedOut or its deadline has passed, and the output and the result are still received. If the run has not ended five seconds
-// after its grace, Run returns an error. An error of out stops the run too, and is returned.
+// after its grace, Run returns an error. An error of out stops the run too, and is returned. If ctx's cause is ErrHostGone,
+// the plugin is not told to stop anything: the call is given up, as if this process had died.
 func (r *Runner) Run(ctx context.Context, req *pluginapi.RunRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, r.label.fail(status.FromContextError(err).Err())
+	}
 	msg := &pluginv1.RunRequest{
 		RunId: req.RunID, Type: req.Type, Runner: req.Runner, Spec: req.Spec, Env: req.Env,
 		Workspace:  &pluginv1.Workspace{Dir: req.Workspace.Dir, Url: req.Workspace.URL, Token: req.Workspace.Token},
@@ -49,11 +53,15 @@ func (r *Runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 	})
 }
 
-// Attach implements [pluginapi.Attacher]; its context and errors are as with Run.
+// Attach implements [pluginapi.Attacher]; its context and errors are as with Run. When ctx has ended already, the run is
+// attached to all the same, in order to stop it.
 func (r *Runner) Attach(ctx context.Context, req *pluginapi.AttachRequest, out pluginapi.Output) (*pluginapi.Result, error) {
 	msg := &pluginv1.AttachRequest{
-		RunId: req.RunID, Type: req.Type, Runner: req.Runner, State: req.State, Since: timestamppb.New(req.Since),
+		RunId: req.RunID, Type: req.Type, Runner: req.Runner, State: req.State,
 		ScratchDir: req.ScratchDir, StopGrace: durationpb.New(req.StopGrace), Labels: req.Labels,
+	}
+	if !req.Since.IsZero() {
+		msg.Since = timestamppb.New(req.Since)
 	}
 	return r.follow(ctx, req.RunID, req.StopGrace, out, func(ctx context.Context) (eventStream, error) {
 		return r.rpc.Attach(ctx, msg)
@@ -75,9 +83,6 @@ type eventStream = grpc.ServerStreamingClient[pluginv1.RunEvent]
 func (r *Runner) follow(ctx context.Context, id string, grace time.Duration, out pluginapi.Output,
 	open func(context.Context) (eventStream, error),
 ) (*pluginapi.Result, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, r.label.fail(status.FromContextError(err).Err())
-	}
 	streamCtx, closeStream := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeStream()
 	stream, err := open(streamCtx)
@@ -88,6 +93,11 @@ func (r *Runner) follow(ctx context.Context, id string, grace time.Duration, out
 	defer abort(nil)
 	overdue := make(chan bool, 1)
 	unwatch := context.AfterFunc(runCtx, func() {
+		if errors.Is(context.Cause(runCtx), pluginapi.ErrHostGone) {
+			overdue <- false
+			closeStream()
+			return
+		}
 		overdue <- r.stop(streamCtx, id, grace, context.Cause(runCtx))
 		closeStream()
 	})
@@ -176,6 +186,10 @@ func write(out pluginapi.Output, chunk *pluginv1.OutputChunk) error {
 	if chunk.GetStream() == pluginv1.Stream_STREAM_STDERR {
 		w = out.Stderr()
 	}
-	_, err := w.Write(chunk.GetData())
+	at := time.Now()
+	if chunk.GetTime().CheckValid() == nil {
+		at = chunk.GetTime().AsTime()
+	}
+	_, err := pluginapi.WriteTimed(w, chunk.GetData(), at)
 	return err
 }

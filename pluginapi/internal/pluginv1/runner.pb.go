@@ -453,7 +453,8 @@ type OutputChunk struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Stream Stream                 `protobuf:"varint,1,opt,name=stream,proto3,enum=stroem.plugin.v1.Stream" json:"stream,omitempty"`
 	Data   []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
-	// When its first byte was read.
+	// When its first byte was read; for attachable action types, when the step wrote it, as it is kept with the output. The
+	// lines in a log have the time of the chunk in which they end. Unset, it is the time at which the host receives it.
 	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -798,7 +799,8 @@ type AttachRequest struct {
 	Type   string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	Runner string                 `protobuf:"bytes,3,opt,name=runner,proto3" json:"runner,omitempty"`
 	State  []byte                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
-	// Output up to here is known to the host.
+	// Send what the step wrote at this time or later, and nothing from before; unset: all of its output. It is the time of a
+	// chunk that was sent before, cut to microseconds, so it falls between two pieces of output.
 	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
 	ScratchDir    string                 `protobuf:"bytes,6,opt,name=scratch_dir,json=scratchDir,proto3" json:"scratch_dir,omitempty"`
 	StopGrace     *durationpb.Duration   `protobuf:"bytes,7,opt,name=stop_grace,json=stopGrace,proto3" json:"stop_grace,omitempty"`

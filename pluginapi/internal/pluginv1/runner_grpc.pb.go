@@ -38,7 +38,9 @@ type RunnerServiceClient interface {
 	// finished, means that the step could not be run: it counts as a failure of the infrastructure.
 	//
 	// The host reads slowly when it is busy; the plugin then has to slow the step down, not to gather its output in memory.
-	// A stream that the host cancels means that the host is gone: the step has to be ended at once.
+	// A stream that the host cancels, or that ends with the host's process, means that the host is gone. The step has to be
+	// ended at once, unless its action type is attachable: then it has to go on without the stream, and without the plugin,
+	// whose process group is killed when the worker dies. Attach or Remove follows.
 	Run(ctx context.Context, in *RunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunEvent], error)
 	// Stop asks for the end of a run: politely, and by force after grace. Returns at once, without waiting for the end;
 	// the run's stream goes on and ends with finished as usual. Idempotent. NOT_FOUND when no such run is under way, which
@@ -48,7 +50,16 @@ type RunnerServiceClient interface {
 	// that, also for runs that never started or are unknown to the plugin. Idempotent. May take as long as that needs.
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
-	// streams, with output from since on. NOT_FOUND when the run is gone.
+	// streams: started first, with the state as it is now. Called after the worker was started anew, before Stop or Remove.
+	// NOT_FOUND when the run is gone; a run that has ended meanwhile, and whose result is known, is not: what is left of its
+	// output comes, and finished. After any error that came before started, the host calls Remove, and the step has failed.
+	//
+	// The output starts at since, see there. The host numbers lines on from the last one that it has stored, and leaves out as
+	// many lines of either stream at the start as it has stored of what was written from since on. So no line is lost or
+	// doubled as long as the plugin sends the same output in the same order, and the times of chunks are those at which the
+	// step wrote, kept outside of the plugin, both in Run and here. If they are of the moment of reading, lines from since on
+	// are doubled. Lost is the beginning of a line that stderr wrote into the middle of, or the other way round, if it lies
+	// before since; and lines that the plugin does not have any more.
 	Attach(ctx context.Context, in *AttachRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunEvent], error)
 }
 
@@ -131,7 +142,9 @@ type RunnerServiceServer interface {
 	// finished, means that the step could not be run: it counts as a failure of the infrastructure.
 	//
 	// The host reads slowly when it is busy; the plugin then has to slow the step down, not to gather its output in memory.
-	// A stream that the host cancels means that the host is gone: the step has to be ended at once.
+	// A stream that the host cancels, or that ends with the host's process, means that the host is gone. The step has to be
+	// ended at once, unless its action type is attachable: then it has to go on without the stream, and without the plugin,
+	// whose process group is killed when the worker dies. Attach or Remove follows.
 	Run(*RunRequest, grpc.ServerStreamingServer[RunEvent]) error
 	// Stop asks for the end of a run: politely, and by force after grace. Returns at once, without waiting for the end;
 	// the run's stream goes on and ends with finished as usual. Idempotent. NOT_FOUND when no such run is under way, which
@@ -141,7 +154,16 @@ type RunnerServiceServer interface {
 	// that, also for runs that never started or are unknown to the plugin. Idempotent. May take as long as that needs.
 	Remove(context.Context, *RemoveRequest) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
-	// streams, with output from since on. NOT_FOUND when the run is gone.
+	// streams: started first, with the state as it is now. Called after the worker was started anew, before Stop or Remove.
+	// NOT_FOUND when the run is gone; a run that has ended meanwhile, and whose result is known, is not: what is left of its
+	// output comes, and finished. After any error that came before started, the host calls Remove, and the step has failed.
+	//
+	// The output starts at since, see there. The host numbers lines on from the last one that it has stored, and leaves out as
+	// many lines of either stream at the start as it has stored of what was written from since on. So no line is lost or
+	// doubled as long as the plugin sends the same output in the same order, and the times of chunks are those at which the
+	// step wrote, kept outside of the plugin, both in Run and here. If they are of the moment of reading, lines from since on
+	// are doubled. Lost is the beginning of a line that stderr wrote into the middle of, or the other way round, if it lies
+	// before since; and lines that the plugin does not have any more.
 	Attach(*AttachRequest, grpc.ServerStreamingServer[RunEvent]) error
 	mustEmbedUnimplementedRunnerServiceServer()
 }

@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
+)
+
+// Register stores a new worker. An older worker of the same name is superseded, and in the same transaction it is decided
+// about its steps: what it had not started is ready again; what the new worker's plugins can attach to is handed over to
+// it; what else it was running has failed. The answer names the steps that were handed over, and the runs that the new
+// worker has to remove the remains of. If it is lost, the next registration under the name gets the same.
+func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, error) {
+	if err := checkRegister(r); err != nil {
+		return api.Registered{}, err
+	}
+	plugins, types, err := splitPlugins(r.Plugins)
+	if err != nil {
+		return api.Registered{}, err
+	}
+	token := rand.Text()
+	worker := core.Worker{ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins}
+	taking := &takeOver{worker: worker.ID, offered: offeredTypes(r.Plugins)}
+	superseded, err := e.store.RegisterWorker(ctx, worker, types, hashToken(token), taking.decide)
+	if err != nil {
+		return api.Registered{}, err
+	}
+	e.logger.InfoContext(ctx, "worker registered", "worker", worker.ID, "name", worker.Name, "tags", worker.Tags)
+	if len(superseded) > 0 {
+		e.workers.supersede(superseded)
+		for _, older := range superseded {
+			e.waiters.wakeWorker(older)
+		}
+	}
+	registered := api.Registered{
+		WorkerID: worker.ID.String(), Token: token, Resume: []api.Claim{}, Remove: []api.LostRun{},
+		MaxStepBytes:          e.config.MaxStepBytes,
+		HeartbeatIntervalSecs: min(30*time.Second, e.config.HeartbeatTimeout/3).Seconds(),
+	}
+	if taking.transition != nil {
+		e.announce(taking.transition)
+		registered.Resume = e.resumed(taking)
+		e.logger.InfoContext(ctx, "steps of an older worker", "name", worker.Name, "resumed", len(taking.resumed),
+			"requeued", len(taking.transition.changes.Requeue), "ended", len(taking.transition.changes.End))
+	}
+	lost, err := e.store.LostRuns(ctx, worker.Name)
+	if err != nil {
+		return api.Registered{}, err
+	}
+	for i := range lost {
+		if _, offered := taking.offered[typeOf(&lost[i])]; offered {
+			registered.Remove = append(registered.Remove, lostRun(&lost[i]))
+		}
+	}
+	return registered, nil
+}
+
+// Removed notes that nothing is left of lost runs that a worker was told of.
+func (e *Engine) Removed(ctx context.Context, worker uuid.UUID, r api.RemovedRequest) error {
+	ids := make([]core.StepID, len(r.StepIDs))
+	for i, id := range r.StepIDs {
+		ids[i] = core.StepID(id)
+	}
+	return e.store.ForgetRuns(ctx, worker, ids)
+}
+
+type actionKey struct{ name, runner string }
+
+// typeOf is the action type of a step, as plugins name it.
+func typeOf(step *core.HeldStep) actionKey {
+	if step.Runner == core.RunnerNone {
+		return actionKey{step.ActionType, ""}
+	}
+	return actionKey{step.ActionType, step.Runner}
+}
+
+// offeredTypes are the action types of plugins, and whether they can be attached to.
+func offeredTypes(plugins []api.Plugin) map[actionKey]bool {
+	offered := map[actionKey]bool{}
+	for _, p := range plugins {
+		for _, t := range p.ActionTypes {
+			offered[actionKey{t.Name, t.Runner}] = t.Attachable && p.State != "failed"
+		}
+	}
+	return offered
+}
+
+// takeOver decides about the steps of superseded workers in favour of a new one.
+type takeOver struct {
+	worker  uuid.UUID
+	offered map[actionKey]bool
+
+	// What the last call of decide came to; transition is nil if there was nothing to decide.
+	transition *transition
+	resumed    []resumedStep
+}
+
+type resumedStep struct {
+	core.HeldStep
+	lease string
+}
+
+func (o *takeOver) decide(_ context.Context, superseded []uuid.UUID, held []core.HeldStep, state *core.State,
+	more func([]core.StepID) error,
+) (*core.Changes, error) {
+	t := newTransition(state)
+	o.transition, o.resumed = t, nil
+	for i := range held {
+		step := state.Steps[held[i].ID]
+		if step == nil || step.Status != core.StepRunning || !slices.Contains(superseded, step.WorkerID) || !o.offered[typeOf(&held[i])] {
+			continue
+		}
+		lease, hash := newLease()
+		t.handOver(step, o.worker, hash)
+		o.resumed = append(o.resumed, resumedStep{held[i], lease})
+		o.resumed[len(o.resumed)-1].LeaseHash = hash
+	}
+	for _, step := range state.Steps {
+		if step.Status != core.StepRunning || !slices.Contains(superseded, step.WorkerID) {
+			continue // handed over, or not theirs any more
+		}
+		t.requeue(step)
+		t.lose(step)
+	}
+	if err := t.settle(more); err != nil {
+		return nil, fmt.Errorf("settle: %w", err)
+	}
+	return &t.changes, nil
+}
+
+// handOver gives a started step to another worker.
+func (t *transition) handOver(step *core.Step, worker uuid.UUID, leaseHash []byte) {
+	step.WorkerID, step.LeaseHash = worker, leaseHash
+	t.changes.HandOver = append(t.changes.HandOver, core.HandOver{ID: step.ID, WorkerID: worker, LeaseHash: leaseHash})
+}
+
+// resumed is what the new worker is told of steps that were handed over. What their actions were is not said again.
+func (e *Engine) resumed(o *takeOver) []api.Claim {
+	claims := make([]api.Claim, len(o.resumed))
+	for i := range o.resumed {
+		step := &o.resumed[i]
+		e.leases.hold(&step.ClaimedStep, o.worker, step.LeaseHash)
+		claims[i] = newClaimed(&step.ClaimedStep, mask(e.secrets(step.Workspace)))
+		claims[i].Lease, claims[i].State, claims[i].RanSecs = step.lease, step.RunnerState, time.Duration(step.Ran).Seconds()
+	}
+	return claims
+}
+
+func lostRun(step *core.HeldStep) api.LostRun {
+	return api.LostRun{
+		StepID: int64(step.ID), Attempt: step.Attempt, JobID: step.JobID.String(), StepName: step.Name,
+		Workspace: step.Workspace, TaskName: step.TaskName, ActionType: step.ActionType, Runner: step.Runner, State: step.RunnerState,
+	}
+}

@@ -1,0 +1,115 @@
+package joblog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Position says how far the log of an attempt has come, for one who takes the attempt up again.
+type Position struct {
+	Last  int64 // number of its last line; 0 if there is none
+	Known Known
+}
+
+// Known says which part of an attempt's output is stored already: output from Since on begins with so many lines of either
+// stream as are stored of it. The zero value is for an attempt of which nothing is.
+//
+// Since is the time of the last line, or of the last line with an output: that line has to come again, because what is
+// stored of it is masked, and may be cut.
+type Known struct {
+	Since  time.Time
+	Until  time.Time // time of the last line
+	Stdout int64
+	Stderr int64
+}
+
+// Position reads the log of a job up to its end.
+func (s *Store) Position(ctx context.Context, job uuid.UUID, step string, attempt int) (Position, error) {
+	j, err := s.acquire(job)
+	if err != nil {
+		return Position{}, err
+	}
+	defer s.release(j)
+	header := appendHeader(nil, step, attempt)
+	snap, next := j.snapshotOf(string(header))
+	if next <= 1 || snap.lines == 0 {
+		return Position{}, nil
+	}
+	file, err := s.root.Open(snap.name)
+	if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+		return Position{}, nil
+	}
+	if err != nil {
+		return Position{}, fmt.Errorf("open log: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	var k knownLines
+	reader := &lineReader{ctx: ctx, snap: snap, file: file}
+	err = reader.each(1, snap.lines, func(_ int64, line []byte) (bool, error) {
+		if r, ok := parse(line); ok && bytes.Equal(r.header, header) {
+			k.add(r)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return Position{}, fmt.Errorf("read log: %w", err)
+	}
+	return Position{Last: next - 1, Known: k.known()}, nil
+}
+
+// snapshotOf is a snapshot together with the number of the next line of an attempt.
+func (j *jobFile) snapshotOf(header string) (snapshot, int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.snapshotLocked(), j.next[header]
+}
+
+// knownLines counts the lines of an attempt from the last one with an output, if there is one, and those that have the
+// time of the last line.
+type knownLines struct {
+	output, last mark
+}
+
+type mark struct {
+	ts             string // as it is stored, in microseconds; "" if there is none
+	stdout, stderr int64
+}
+
+func (m *mark) count(r record) {
+	if string(r.stream) == Stderr {
+		m.stderr++
+	} else {
+		m.stdout++
+	}
+}
+
+func (k *knownLines) add(r record) {
+	if string(r.ts) != k.last.ts {
+		k.last = mark{ts: string(r.ts)}
+	}
+	k.last.count(r)
+	if string(r.stream) == Stdout && bytes.HasPrefix(r.line, []byte(outputPrefix)) {
+		k.output = k.last
+	} else if k.output.ts != "" {
+		k.output.count(r)
+	}
+}
+
+func (k *knownLines) known() Known {
+	from := k.last
+	if k.output.ts != "" {
+		from = k.output
+	}
+	since, err := time.Parse(time.RFC3339, from.ts)
+	until, err2 := time.Parse(time.RFC3339, k.last.ts)
+	if err != nil || err2 != nil { // nobody who stamps lines as a Recorder does has written them
+		return Known{}
+	}
+	return Known{Since: since, Until: until, Stdout: from.stdout, Stderr: from.stderr}
+}
