@@ -7,10 +7,11 @@ type calls struct {
 	mu     sync.Mutex
 	count  int
 	closed bool
+	ending chan struct{} // closed when there will be no more
 	idle   chan struct{} // closed when there are none and will be none
 }
 
-func newCalls() *calls { return &calls{idle: make(chan struct{})} }
+func newCalls() *calls { return &calls{ending: make(chan struct{}), idle: make(chan struct{})} }
 
 // begin enters a call; it returns false when there must be no more.
 func (c *calls) begin() bool {
@@ -36,6 +37,7 @@ func (c *calls) close() <-chan struct{} {
 	defer c.mu.Unlock()
 	if !c.closed {
 		c.closed = true
+		close(c.ending)
 		c.settle()
 	}
 	return c.idle

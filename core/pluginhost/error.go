@@ -12,14 +12,25 @@ import (
 // call did is not known. The errors are [*pluginapi.Error] with CodeUnavailable, as all others of plugins are.
 var ErrPluginGone = errors.New("the plugin is gone")
 
+// ErrNotBegun is in the tree of those of these errors where no process has heard of the call: it did nothing, and may be
+// made again.
+var ErrNotBegun = fmt.Errorf("%w, and the call has not begun", ErrPluginGone)
+
 // ErrConflict is in the tree of the error of [Host.Start] when two plugins offer the same.
 var ErrConflict = errors.New("two plugins offer the same")
 
 // gone returns an error with ErrPluginGone.
 func gone(label, format string, args ...any) error {
-	return &pluginapi.Error{
-		Code: pluginapi.CodeUnavailable, Message: label + ": " + fmt.Sprintf(format, args...), Retryable: true, Err: ErrPluginGone,
-	}
+	return unavailable(ErrPluginGone, label, fmt.Sprintf(format, args...))
+}
+
+// away returns an error with ErrNotBegun.
+func away(label, format string, args ...any) error {
+	return unavailable(ErrNotBegun, label, fmt.Sprintf(format, args...))
+}
+
+func unavailable(err error, label, message string) error {
+	return &pluginapi.Error{Code: pluginapi.CodeUnavailable, Message: label + ": " + message, Retryable: true, Err: err}
 }
 
 // refusal is a reason for which a plugin is not started again.

@@ -95,6 +95,16 @@ func (p *process) kill() {
 // pid is the id of a process that was started.
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
+// ended tells whether the process has ended, which its supervisor may not know yet.
+func (p *process) ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
 // ending says how the process ended; it is called after that.
 func (p *process) ending() error {
 	if p.err != nil {

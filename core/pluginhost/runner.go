@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -51,9 +52,20 @@ func (h runnerHandle) follow(ctx context.Context, remains pluginapi.RemoveReques
 	err = h.s.explain(ctx, err)
 	if !errors.Is(err, ErrPluginGone) {
 		h.s.runs.done(entry)
+		return result, err
+	}
+	// Whoever hears that the run was cut off must not find the plugin among those that are ready.
+	timer := time.NewTimer(noticeLimit)
+	defer timer.Stop()
+	select {
+	case <-i.calls.ending:
+	case <-timer.C: // the connection broke, and the process did not end
 	}
 	return result, err
 }
+
+// noticeLimit is how long it may take until the end of a process is noticed whose connection has broken.
+const noticeLimit = time.Second
 
 // Remove implements [pluginapi.Runner].
 func (h runnerHandle) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {

@@ -75,12 +75,13 @@ func (s *supervisor) state() State {
 func (s *supervisor) acquire() (*instance, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current == nil || s.machine.state != StateReady && s.machine.state != StateUnhealthy || !s.current.calls.begin() {
+	if s.current == nil || s.machine.state != StateReady && s.machine.state != StateUnhealthy ||
+		s.current.ended() || !s.current.calls.begin() {
 		reason := s.lastError
 		if reason == "" {
 			reason = "no process runs"
 		}
-		return nil, gone(s.label(), "the plugin is %s: %s", s.machine.state, reason)
+		return nil, away(s.label(), "the plugin is %s: %s", s.machine.state, reason)
 	}
 	return s.current, nil
 }

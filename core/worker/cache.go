@@ -112,6 +112,18 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (di
 	}
 }
 
+// hold keeps a revision, if it is there, until it is released.
+func (c *cache) hold(workspace, rev string) (release func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.revisions[filepath.Join(c.dir, workspace, rev)]
+	if r == nil {
+		return func() {}
+	}
+	r.users++
+	return func() { c.release(r) }
+}
+
 // use counts a user of a directory; mine means that the caller has to fill it.
 func (c *cache) use(dir string) (r *revision, mine bool) {
 	c.mu.Lock()

@@ -59,8 +59,8 @@ func (s *session) complete(batch []finished) {
 		request.Completions = append(request.Completions, f.completion)
 	}
 	n, now := len(batch), 0 // the slots of the batch stay taken: for the steps that the answer brings
-	if tags := s.tags(); s.claims.Err() == nil && len(tags) > 0 {
-		request.Claim = &api.ClaimRequest{ClaimID: uuid.NewString(), MaxSteps: &n, WaitSecs: &now, Tags: tags}
+	if tags, wanted := s.tags(), s.slots.reuse(n); wanted > 0 && s.mayClaim(tags) {
+		request.Claim = &api.ClaimRequest{ClaimID: uuid.NewString(), MaxSteps: &wanted, WaitSecs: &now, Tags: tags}
 	}
 	answer, err := s.report(request)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 )
 
@@ -29,25 +30,95 @@ func (s *session) take(answer api.ClaimResponse) {
 
 // begin reports the start of all steps of a claim in one call, and spawns those that the server accepts.
 func (s *session) begin(runs []*run) {
+	runs = s.awaitRunners(runs)
+	if len(runs) == 0 {
+		return
+	}
 	accepted, err := s.start(runs)
 	if err != nil {
 		s.Logger.Warn("the start of steps could not be reported; they go back to the server", "steps", len(runs), "error", err)
 	}
 	for _, r := range runs {
 		if !accepted[r.step.StepID] {
-			s.steps.remove(r)
-			s.release(1)
+			s.drop(r)
 			continue
 		}
-		s.group.Go(func() {
-			completion := s.execute(r)
-			s.steps.remove(r)
-			select {
-			case s.ended <- finished{step: r.step, completion: completion}:
-			case <-s.calls.Done(): // nobody reports any more
-			}
-		})
+		s.group.Go(func() { s.carry(r) })
 	}
+}
+
+// drop gives back a step that was not started: the server hands it to somebody else.
+func (s *session) drop(r *run) {
+	s.steps.remove(r)
+	s.release(1)
+}
+
+// carry runs a step that is started, and hands on its result.
+func (s *session) carry(r *run) {
+	completion := s.execute(r)
+	s.steps.remove(r)
+	select {
+	case s.ended <- finished{step: r.step, completion: completion}:
+	case <-s.calls.Done(): // nobody reports any more
+	}
+}
+
+// runnerLimit is how long steps wait for a runner that is away. It is shorter than the time in which the server waits for
+// their start.
+const runnerLimit = 10 * time.Second
+
+// awaitRunners returns the steps whose runner is there. Its plugin may have died after they were claimed, and is then
+// back in a moment; steps for which it is not are dropped.
+func (s *session) awaitRunners(runs []*run) []*run {
+	timer := time.NewTimer(runnerLimit)
+	defer timer.Stop()
+	for {
+		var changed <-chan struct{}
+		if s.Changed != nil {
+			changed = s.Changed()
+		}
+		there, away := s.divide(runs)
+		if len(away) == 0 {
+			return there
+		}
+		select {
+		case <-changed:
+			continue
+		case <-timer.C:
+		case <-s.work.Done():
+		}
+		for _, r := range away {
+			s.Logger.Warn("the runner of a step is away; the step goes back to the server", "job", r.step.JobID, "step", r.step.StepName)
+			s.drop(r)
+		}
+		return there
+	}
+}
+
+// divide tells the steps whose runner is away from the others. A runner that nobody here has ever had is not away: that is
+// told as the step's failure.
+func (s *session) divide(runs []*run) (there, away []*run) {
+	offered := map[[2]string]bool{}
+	for _, t := range s.Runners.ActionTypes() {
+		offered[[2]string{t.Name, t.Runner}] = true
+	}
+	for _, r := range runs {
+		key := [2]string{r.step.ActionType, variant(r.step.Runner)}
+		if _, known := s.Runners.Runner(key[0], key[1]); known && !offered[key] {
+			away = append(away, r)
+		} else {
+			there = append(there, r)
+		}
+	}
+	return there, away
+}
+
+// variant is the runner of an action type as plugins name it.
+func variant(runner string) string {
+	if runner == core.RunnerNone {
+		return ""
+	}
+	return runner
 }
 
 func (s *session) start(runs []*run) (map[int64]bool, error) {

@@ -1,13 +1,17 @@
 package worker
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/pluginapi"
 )
 
 // output is what a runner gets to speak to.
@@ -16,15 +20,28 @@ type output struct {
 	step       *api.Claim
 	attachable bool // the runner could take the step up again after a restart
 	recorder   *joblog.Recorder
+
+	started atomic.Bool
+	stored  atomic.Bool // another worker could take it up
 }
 
 // stateLimit bounds how long a step waits for its state to be stored while the server does not answer.
 const stateLimit = 30 * time.Second
 
-// Started stores what the runner says of the step that it has started, if it could be found again by that. A step whose
-// state could not be stored runs all the same; one that is not this worker's any more does not.
+// Started stores what the runner says of the step that it has started, before anything else of the run is looked at: here,
+// where the next worker finds it to remove what is left, and on the server, if the step could be taken up again by that. A
+// step whose state could not be stored runs all the same; one that is not this worker's any more does not.
 func (o *output) Started(state []byte) error {
-	if !o.attachable || len(state) == 0 {
+	o.started.Store(true)
+	if len(state) == 0 {
+		return nil
+	}
+	o.session.record(o.step, state)
+	if !o.attachable {
+		return nil
+	}
+	if bytes.Equal(state, o.step.State) { // the server has it, and so has handed the step over
+		o.stored.Store(true)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(o.session.calls, stateLimit)
@@ -37,6 +54,7 @@ func (o *output) Started(state []byte) error {
 			if len(results.Results) == 1 && results.Results[0].Status != api.Accepted {
 				return fmt.Errorf("the step is not this worker's any more: %s", results.Results[0].Status)
 			}
+			o.stored.Store(true)
 			return nil
 		}
 		if refused(err) || delay.wait(ctx, 100*time.Millisecond, 5*time.Second) != nil {
@@ -49,3 +67,25 @@ func (o *output) Started(state []byte) error {
 
 func (o *output) Stdout() io.Writer { return o.recorder.Stdout() }
 func (o *output) Stderr() io.Writer { return o.recorder.Stderr() }
+
+// errLetGo ends what this worker knows of a run that a newer one has taken up: as if this one had died.
+var errLetGo = fmt.Errorf("%w: %w", ErrSuperseded, pluginapi.ErrHostGone)
+
+// letGo tells whether a run goes on without this worker, by the context of the runner's call.
+func letGo(call context.Context) bool { return errors.Is(context.Cause(call), errLetGo) }
+
+// until returns the context of the runner's call, which ends with ctx. It takes over no deadline. The caller calls end.
+func (o *output) until(ctx context.Context) (call context.Context, end func()) {
+	call, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unwatch := context.AfterFunc(ctx, func() {
+		cause := context.Cause(ctx)
+		if errors.Is(cause, ErrSuperseded) && o.stored.Load() {
+			cause = errLetGo
+		}
+		cancel(cause)
+	})
+	return call, func() {
+		unwatch()
+		cancel(nil)
+	}
+}

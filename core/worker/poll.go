@@ -29,7 +29,7 @@ func (s *session) pollLoop() {
 			changed = s.Changed()
 		}
 		tags, n := s.tags(), 0
-		if s.claims.Err() == nil && len(tags) > 0 {
+		if s.mayClaim(tags) {
 			n = s.slots.take(maxClaim)
 		}
 		answer, err := s.poll(n, tags, changed)
@@ -43,6 +43,11 @@ func (s *session) pollLoop() {
 			_ = delay.wait(s.calls, 100*time.Millisecond, 5*time.Second) // the loop sees the end of calls
 		}
 	}
+}
+
+// mayClaim tells whether work is to be taken that needs these tags.
+func (s *session) mayClaim(tags []string) bool {
+	return s.claims.Err() == nil && len(tags) > 0 && s.cleared.Load()
 }
 
 // errAskAnew interrupts a claim that asks for something else than what is wanted by now.
@@ -106,9 +111,13 @@ func (s *session) claim(ctx context.Context, request api.ClaimRequest, changed <
 
 // release frees slots, and has the poll ask work for those that are free.
 func (s *session) release(n int) {
-	if s.slots.give(n) == 0 || s.claims.Err() != nil {
-		return
+	if s.slots.give(n) > 0 && s.claims.Err() == nil {
+		s.ask()
 	}
+}
+
+// ask has the poll ask for work.
+func (s *session) ask() {
 	select {
 	case s.wanted <- struct{}{}:
 	default:

@@ -11,11 +11,9 @@ import (
 	"github.com/stroem/stroem/core/api"
 )
 
-// prepare makes the directories, and removes what a process before this one left in them.
+// prepare makes the directories. What a process before this one left among the steps' own stays until it is known which
+// steps go on.
 func (w *Worker) prepare() error {
-	if err := removeAll(w.ScratchDir); err != nil {
-		return fmt.Errorf("clear the scratch directory: %w", err)
-	}
 	for _, dir := range []string{w.CacheDir, w.ScratchDir} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create %s: %w", dir, err)

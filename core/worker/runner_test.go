@@ -18,25 +18,35 @@ type scripted struct {
 
 	mu      sync.Mutex
 	types   []pluginapi.ActionType
+	known   []pluginapi.ActionType // that were ever offered
 	changed chan struct{}
 	steps   map[string]behaviour
 	runs    map[string]int // by step name
 	now     int
-	most    int // steps at the same time
+	most    int                  // steps at the same time
+	attach  map[string]attaching // by step name; others are gone
+	removed []*pluginapi.RemoveRequest
 }
 
+// attaching is what a step does that is taken up.
+type attaching func(ctx context.Context, req *pluginapi.AttachRequest, out pluginapi.Output) (*pluginapi.Result, error)
+
 func newScripted(steps map[string]behaviour) *scripted {
-	return &scripted{
+	s := &scripted{
 		steps: steps, runs: map[string]int{}, changed: make(chan struct{}),
 		types: []pluginapi.ActionType{
 			{Name: "shell", Runner: "local", Tag: "shell", Workspace: pluginapi.WorkspaceHostDir, Attachable: true},
 			{Name: "acme.noop", Tag: "acme"},
 		},
 	}
+	s.known = s.types
+	return s
 }
 
 func (s *scripted) Runner(actionType, runner string) (pluginapi.Runner, bool) {
-	return s, slices.ContainsFunc(s.ActionTypes(), func(t pluginapi.ActionType) bool { return t.Name == actionType && t.Runner == runner })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s, slices.ContainsFunc(s.known, func(t pluginapi.ActionType) bool { return t.Name == actionType && t.Runner == runner })
 }
 
 func (s *scripted) ActionTypes() []pluginapi.ActionType {
@@ -56,7 +66,7 @@ func (s *scripted) Changed() <-chan struct{} {
 func (s *scripted) offer(types ...pluginapi.ActionType) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.types = types
+	s.types, s.known = types, append(slices.Clone(s.known), types...)
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -80,7 +90,29 @@ func (s *scripted) Run(ctx context.Context, req *pluginapi.RunRequest, out plugi
 	return do(ctx, req, out)
 }
 
-func (s *scripted) Remove(context.Context, *pluginapi.RemoveRequest) error { return nil }
+func (s *scripted) Attach(ctx context.Context, req *pluginapi.AttachRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+	s.mu.Lock()
+	do := s.attach[req.Labels["step"]]
+	s.mu.Unlock()
+	if do == nil {
+		return nil, pluginapi.Errorf(pluginapi.CodeNotFound, "no such container")
+	}
+	return do(ctx, req, out)
+}
+
+func (s *scripted) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removed = append(s.removed, req)
+	return nil
+}
+
+// removals are the calls of Remove up to now.
+func (s *scripted) removals() []*pluginapi.RemoveRequest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.removed)
+}
 
 // ran is how often a step was run.
 func (s *scripted) ran(name string) int {

@@ -13,9 +13,10 @@ import (
 
 // run is a claimed step, from the claim to its end.
 type run struct {
-	step *api.Claim
-	ctx  context.Context //nolint:containedctx // as long as the run
-	stop context.CancelCauseFunc
+	step    *api.Claim
+	resumed bool            // it was started by a worker before this one
+	ctx     context.Context //nolint:containedctx // as long as the run
+	stop    context.CancelCauseFunc
 }
 
 // running are the runs by attempt. The zero value is empty.

@@ -45,7 +45,9 @@ type server struct {
 	reports  []int           // results per call
 	plugins  []api.Heartbeat // those that tell of plugins
 	interval float64
-	maxBytes int64 // of one step's log
+	maxBytes int64         // of one step's log
+	remove   []api.LostRun // that the next worker is told of
+	removed  []int64       // that workers have reported
 }
 
 // completion is what a worker reports of a step.
@@ -63,8 +65,9 @@ type step struct {
 	status  string // ready, claimed, running, done
 	worker  string // token
 	claimID string
-	stop    string // reason
-	told    bool   // the worker was told to stop
+	resume  *api.LogKnown // the next worker of the name is to take the step up
+	stop    string        // reason
+	told    bool          // the worker was told to stop
 	starts  int
 	state   []byte
 	reports int // accepted
@@ -101,6 +104,7 @@ func newServer(t *testing.T) *server {
 	handle(s, mux, "POST /worker/jobs/claim", s.claim)
 	handle(s, mux, "POST /worker/steps/start", s.start)
 	handle(s, mux, "POST /worker/steps/state", s.saveState)
+	handle(s, mux, "POST /worker/steps/removed", s.reportRemoved)
 	handle(s, mux, "POST /worker/steps/complete", s.complete)
 	mux.HandleFunc("POST /worker/jobs/{job}/logs", s.appendLogs)
 	mux.HandleFunc("GET /worker/workspace/{name}", s.archive)
@@ -267,13 +271,36 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := rand.Text()
+	identity := api.Registered{WorkerID: "id of " + request.Name, Token: token, HeartbeatIntervalSecs: s.interval, MaxStepBytes: s.maxBytes}
 	s.do(func() {
+		identity.Resume, identity.Remove = s.handOver(token), s.remove
 		for _, other := range s.workers {
 			other.superseded = other.superseded || other.Name == request.Name
 		}
 		s.workers[token] = &registered{Register: request}
 	})
-	answer(w, http.StatusOK, api.Registered{WorkerID: "id of " + request.Name, Token: token, HeartbeatIntervalSecs: s.interval, MaxStepBytes: s.maxBytes})
+	answer(w, http.StatusOK, identity)
+}
+
+// handOver gives the steps that can be taken up to a worker; s.mu is held.
+func (s *server) handOver(token string) (claims []api.Claim) {
+	for _, st := range s.steps {
+		if st.resume != nil && st.status == "running" {
+			st.worker, st.Lease, st.told = token, rand.Text(), false
+			claim := st.Claim
+			claim.State, claim.LogPosition = st.state, st.lines
+			if st.lines > 0 {
+				claim.LogKnown = st.resume
+			}
+			claims = append(claims, claim)
+		}
+	}
+	return claims
+}
+
+func (s *server) reportRemoved(_ string, request api.RemovedRequest, _ *http.Request) (any, error) {
+	s.do(func() { s.removed = append(s.removed, request.StepIDs...) })
+	return api.Status{Status: "ok"}, nil
 }
 
 func (s *server) claim(token string, request api.ClaimRequest, r *http.Request) (any, error) {

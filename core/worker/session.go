@@ -28,17 +28,19 @@ type session struct {
 	work     context.Context //nolint:containedctx // as long as the session
 	stopWork context.CancelCauseFunc
 
-	slots  *slots
-	steps  running
-	ended  chan finished  // results on their way to the server
-	wanted chan struct{}  // tells the poll that slots became free that nobody asks work for
-	group  sync.WaitGroup // claims being started, and steps
+	identity api.Registered
+	cleared  atomic.Bool // what workers before this one left behind is gone: work may be taken
+	slots    *slots
+	steps    running
+	ended    chan finished  // results on their way to the server
+	wanted   chan struct{}  // tells the poll that slots became free that nobody asks work for
+	group    sync.WaitGroup // claims being started, and steps
 }
 
 func newSession(ctx context.Context, w *Worker, identity api.Registered) *session {
 	s := &session{
 		Worker: w, server: w.Client.WithToken(identity.Token), heartbeat: heartbeatInterval(identity), maxBytes: identity.MaxStepBytes,
-		slots: newSlots(w.Slots), ended: make(chan finished, w.Slots), wanted: make(chan struct{}, 1),
+		identity: identity, slots: newSlots(w.Slots), ended: make(chan finished, w.Slots), wanted: make(chan struct{}, 1),
 	}
 	s.calls, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.claims, s.stopClaims = context.WithCancel(s.calls)
@@ -50,6 +52,10 @@ func newSession(ctx context.Context, w *Worker, identity api.Registered) *sessio
 // given up this worker; what was running has then been stopped.
 func (s *session) serve(ctx, abort context.Context) error {
 	var loops sync.WaitGroup
+	s.resume(s.identity.Resume)
+	if finish := s.clear(); finish != nil {
+		loops.Go(finish)
+	}
 	loops.Go(s.pollLoop)
 	loops.Go(s.completeLoop)
 	loops.Go(s.heartbeatLoop)

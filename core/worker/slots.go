@@ -3,7 +3,7 @@ package worker
 import "sync"
 
 // slots count the steps that a worker may have: those that run, those whose result is not reported, and those that a
-// claim under way may bring.
+// claim under way may bring. Steps that are resumed may be more than that.
 type slots struct {
 	mu    sync.Mutex
 	total int
@@ -17,9 +17,23 @@ func newSlots(total int) *slots { return &slots{total: total} }
 func (s *slots) take(limit int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := min(s.total-s.taken, limit)
+	n := max(min(s.total-s.taken, limit), 0)
 	s.taken += n
 	return n
+}
+
+// occupy takes a slot whether one is free or not.
+func (s *slots) occupy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken++
+}
+
+// reuse returns how many of n taken slots may be kept for other steps; the rest stays taken until it is given.
+func (s *slots) reuse(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(min(s.total-s.taken+n, n), 0)
 }
 
 // give returns slots, and tells how many are free then.

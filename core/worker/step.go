@@ -13,6 +13,7 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -22,7 +23,8 @@ func (s *session) execute(r *run) (completion api.Completion) {
 	var result *pluginapi.Result
 	masker := joblog.NewMasker(r.step.Mask)
 	recorder := joblog.NewRecorder(s.calls, joblog.RecorderOptions{
-		Step: r.step.StepName, Attempt: r.step.Attempt, Masker: masker, MaxBytes: s.maxBytes,
+		Step: r.step.StepName, Attempt: r.step.Attempt, First: r.step.LogPosition + 1, Known: known(r.step.LogKnown),
+		Masker: masker, MaxBytes: s.maxBytes,
 		Send: func(ctx context.Context, first int64, ndjson []byte) error {
 			return s.sendLogs(ctx, r.step, first, ndjson)
 		},
@@ -36,11 +38,15 @@ func (s *session) execute(r *run) (completion api.Completion) {
 	ctx := r.ctx
 	if limit := timeout(r.step); limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(limit), errTimedOut)
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(limit)-ran(r.step), errTimedOut)
 		defer cancel()
 	}
 	var err error
-	result, err = s.perform(ctx, r.step, recorder)
+	if r.resumed {
+		result, err = s.attach(ctx, r.step, recorder)
+	} else {
+		result, err = s.perform(ctx, r.step, recorder)
+	}
 	switch {
 	case ctx.Err() != nil: // what a stop interrupted is told as stopped, whatever the process made of it
 		completion = stoppedBy(context.Cause(ctx), r.step)
@@ -59,6 +65,18 @@ func timeout(step *api.Claim) core.Duration {
 	return core.Duration(step.TimeoutSecs * float64(time.Second))
 }
 
+// ran is how long a step has run under workers before this one.
+func ran(step *api.Claim) time.Duration { return time.Duration(step.RanSecs * float64(time.Second)) }
+
+// runID names an attempt of a step to its runner.
+func runID(job string, step int64, attempt int) string {
+	return job + "." + strconv.FormatInt(step, 10) + "." + strconv.Itoa(attempt)
+}
+
+func labels(workspace, task, job, step string) map[string]string {
+	return map[string]string{"workspace": workspace, "task": task, "job_id": job, "step": step}
+}
+
 // perform prepares what the step needs, and hands it to its runner.
 func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog.Recorder) (*pluginapi.Result, error) {
 	if ctx.Err() != nil {
@@ -69,14 +87,8 @@ func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog
 		return nil, fmt.Errorf("decode the action: %w", err)
 	}
 	request := &pluginapi.RunRequest{
-		RunID: step.JobID + "." + strconv.FormatInt(step.StepID, 10) + "." + strconv.Itoa(step.Attempt),
-		Type:  step.ActionType, Runner: step.Runner, StopGrace: s.StopGrace,
-		Labels: map[string]string{
-			"workspace": step.Workspace, "task": step.TaskName, "job_id": step.JobID, "step": step.StepName,
-		},
-	}
-	if request.Runner == core.RunnerNone {
-		request.Runner = ""
+		RunID: runID(step.JobID, step.StepID, step.Attempt), Type: step.ActionType, Runner: variant(step.Runner), StopGrace: s.StopGrace,
+		Labels: labels(step.Workspace, step.TaskName, step.JobID, step.StepName),
 	}
 	runner, ok := s.Runners.Runner(request.Type, request.Runner)
 	if !ok {
@@ -90,12 +102,15 @@ func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog
 	if err := os.Mkdir(request.ScratchDir, 0o700); err != nil {
 		return nil, fmt.Errorf("create the scratch directory: %w", err)
 	}
+	typ := s.actionType(request.Type, request.Runner)
+	out := &output{session: s, step: step, attachable: typ.Attachable, recorder: recorder}
+	call, end := out.until(ctx)
 	defer func() {
-		if err := removeAll(request.ScratchDir); err != nil {
-			s.Logger.WarnContext(ctx, "a scratch directory could not be removed", "dir", request.ScratchDir, "error", err)
+		end()
+		if !letGo(call) {
+			s.forget(request.RunID)
 		}
 	}()
-	typ := s.actionType(request.Type, request.Runner)
 	release, err := s.workspace(ctx, step, &action, typ, request)
 	if err != nil {
 		return nil, fmt.Errorf("Failed to download workspace: %w", err) //nolint:staticcheck // the contract's words
@@ -104,8 +119,32 @@ func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog
 	if request.Env, err = environment(step, &action, request.ScratchDir, recorder.Stderr()); err != nil {
 		return nil, err
 	}
-	return runner.Run(ctx, request, &output{session: s, step: step, attachable: typ.Attachable, recorder: recorder})
+	var result *pluginapi.Result
+	err = repeat(ctx, notBegun, func() (err error) {
+		result, err = runner.Run(call, request, out)
+		return err
+	})
+	return result, err
 }
+
+// pluginLimit is how long a step that is started waits for a plugin that is away.
+const pluginLimit = 30 * time.Second
+
+// repeat makes a call to a plugin, and makes it again as long as its error is one of those.
+func repeat(ctx context.Context, those func(error) bool, call func() error) error {
+	patience, cancel := context.WithTimeout(ctx, pluginLimit)
+	defer cancel()
+	var delay backoff
+	for {
+		err := call()
+		if err == nil || !those(err) || delay.wait(patience, 50*time.Millisecond, 2*time.Second) != nil {
+			return err
+		}
+	}
+}
+
+// notBegun tells that no plugin has heard of the call.
+func notBegun(err error) bool { return errors.Is(err, pluginhost.ErrNotBegun) }
 
 func (w *Worker) actionType(name, runner string) pluginapi.ActionType {
 	for _, t := range w.Runners.ActionTypes() {

@@ -4,6 +4,7 @@
 //	session.go    the time under one identity   dispatch.go  reports starts, spawns
 //	complete.go   reports ends, takes more      step.go      runs one step
 //	plugins.go    tells how the plugins are     cache.go     workspace revisions on disk
+//	resume.go     takes up steps again          remains.go   removes what runs have left behind
 //
 // A result is never dropped: it is reported until the server has answered. Nothing is spawned whose start the server has
 // not accepted.
@@ -27,7 +28,8 @@ import (
 
 // Runners are the runner plugins that a worker has; see package pluginhost. All methods may be called concurrently.
 type Runners interface {
-	// Runner returns the runner of an action type. It stays valid across restarts of its plugin.
+	// Runner returns the runner of an action type. It stays valid across restarts of its plugin. Errors of calls of which
+	// no plugin has heard have pluginhost.ErrNotBegun in their tree.
 	Runner(actionType, runner string) (pluginapi.Runner, bool)
 	// ActionTypes are the types that can be run now.
 	ActionTypes() []pluginapi.ActionType
@@ -45,7 +47,7 @@ type Options struct {
 	Slots       int                    // steps at a time
 	CacheDir    string
 	CacheBytes  int64         // of workspace revisions not in use; 0: no limit
-	ScratchDir  string        // for this worker alone: what is in it is removed
+	ScratchDir  string        // for this worker alone: what is in it is removed, but for what belongs to steps that go on
 	StopGrace   time.Duration // between the polite and the hard stop of a step
 	Drain       time.Duration // for running steps once the worker is told to stop
 	ReportLimit time.Duration // for results that the server does not answer to once all steps have stopped; 0: 30 s
