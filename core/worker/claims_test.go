@@ -17,6 +17,8 @@ const (
 	registerPath  = "/worker/register"
 	claimPath     = "/worker/jobs/claim"
 	startPath     = "/worker/steps/start"
+	statePath     = "/worker/steps/state"
+	removedPath   = "/worker/steps/removed"
 	completePath  = "/worker/steps/complete"
 	heartbeatPath = "/worker/heartbeat"
 )

@@ -63,14 +63,10 @@ func (s *session) carry(r *run) {
 	}
 }
 
-// runnerLimit is how long steps wait for a runner that is away. It is shorter than the time in which the server waits for
-// their start.
-const runnerLimit = 10 * time.Second
-
 // awaitRunners returns the steps whose runner is there. Its plugin may have died after they were claimed, and is then
 // back in a moment; steps for which it is not are dropped.
 func (s *session) awaitRunners(runs []*run) []*run {
-	timer := time.NewTimer(runnerLimit)
+	timer := time.NewTimer(s.RunnerWait)
 	defer timer.Stop()
 	for {
 		var changed <-chan struct{}

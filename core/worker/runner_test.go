@@ -26,6 +26,8 @@ type scripted struct {
 	most    int                  // steps at the same time
 	attach  map[string]attaching // by step name; others are gone
 	removed []*pluginapi.RemoveRequest
+
+	removing chan struct{} // Remove waits until it is closed; nil: it does not
 }
 
 // attaching is what a step does that is taken up.
@@ -101,6 +103,9 @@ func (s *scripted) Attach(ctx context.Context, req *pluginapi.AttachRequest, out
 }
 
 func (s *scripted) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
+	if s.removing != nil {
+		<-s.removing
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.removed = append(s.removed, req)

@@ -46,6 +46,7 @@ type server struct {
 	plugins  []api.Heartbeat // those that tell of plugins
 	interval float64
 	maxBytes int64         // of one step's log
+	granted  func()        // called before steps are handed out
 	remove   []api.LostRun // that the next worker is told of
 	removed  []int64       // that workers have reported
 }
@@ -312,8 +313,11 @@ func (s *server) claim(token string, request api.ClaimRequest, r *http.Request) 
 			return nil, err
 		}
 		s.mu.Lock()
-		response, changed, away := s.grant(token, request), s.changed, s.away
+		response, changed, away, granted := s.grant(token, request), s.changed, s.away, s.granted
 		s.mu.Unlock()
+		if len(response.Steps) > 0 && granted != nil {
+			granted()
+		}
 		if away {
 			panic(http.ErrAbortHandler)
 		}

@@ -50,6 +50,7 @@ type Options struct {
 	ScratchDir  string        // for this worker alone: what is in it is removed, but for what belongs to steps that go on
 	StopGrace   time.Duration // between the polite and the hard stop of a step
 	Drain       time.Duration // for running steps once the worker is told to stop
+	RunnerWait  time.Duration // for a runner whose plugin is away when a step is to start; 0: 10 s, less than the server waits for the start
 	ReportLimit time.Duration // for results that the server does not answer to once all steps have stopped; 0: 30 s
 	Logger      *slog.Logger  // nil: the default one
 }
@@ -71,6 +72,9 @@ var errUnknown = errors.New("the server does not know this worker")
 func New(o Options) *Worker {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.RunnerWait == 0 {
+		o.RunnerWait = 10 * time.Second
 	}
 	if o.ReportLimit == 0 {
 		o.ReportLimit = 30 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,4 +219,101 @@ func TestARunThatWasCancelledBeforehandDoesNotStart(t *testing.T) {
 	cancel()
 	_, err := r.Run(ctx, &pluginapi.RunRequest{RunID: "r"}, plugintest.NewRecorder())
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// A host that lets go of a run does not stop it: to the plugin it is gone.
+func TestLettingGoIsNoStop(t *testing.T) {
+	t.Parallel()
+	causes, running := make(chan error, 1), make(chan struct{})
+	r := configured(t, &scripted{run: func(ctx context.Context, _ *pluginapi.RunRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+		err := out.Started([]byte("state"))
+		close(running)
+		<-ctx.Done()
+		causes <- context.Cause(ctx)
+		return nil, errors.Join(err, context.Cause(ctx))
+	}})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := r.Run(ctx, &pluginapi.RunRequest{RunID: "r", StopGrace: time.Hour}, plugintest.NewRecorder())
+		ended <- err
+	}()
+	<-running
+	cancel(fmt.Errorf("superseded: %w", pluginapi.ErrHostGone))
+	require.Error(t, <-ended)
+	require.Equal(t, pluginapi.ErrHostGone, <-causes)
+}
+
+// attacher is a runner that attaches as the test says.
+type attacher struct {
+	scripted
+	attach func(ctx context.Context, req *pluginapi.AttachRequest, out pluginapi.Output) (*pluginapi.Result, error)
+}
+
+func (a *attacher) Attach(ctx context.Context, req *pluginapi.AttachRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+	return a.attach(ctx, req, out)
+}
+
+// timed keeps with what time output came.
+type timed struct {
+	*plugintest.Recorder
+	times map[string]time.Time
+}
+
+func (o timed) Stdout() io.Writer { return o }
+
+func (o timed) Write(p []byte) (int, error) { return o.WriteTimed(p, time.Now()) }
+
+func (o timed) WriteTimed(p []byte, at time.Time) (int, error) {
+	o.times[string(p)] = at
+	return len(p), nil
+}
+
+func TestAttach(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
+	requests := make(chan *pluginapi.AttachRequest, 2)
+	r := hostapi.NewRunner(plugintest.InProcess(func() *attacher {
+		return &attacher{attach: func(_ context.Context, req *pluginapi.AttachRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+			requests <- req
+			for i := range 2 {
+				if _, err := pluginapi.WriteTimed(out.Stdout(), []byte{'a' + byte(i)}, since.Add(time.Duration(i)*time.Second)); err != nil {
+					return nil, err
+				}
+			}
+			return &pluginapi.Result{ExitCode: 4}, nil
+		}}
+	})(t), "runner(scripted)")
+	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{}))
+	want := &pluginapi.AttachRequest{RunID: "r", Type: "t", State: []byte("state"), Since: since, ScratchDir: "/s", StopGrace: time.Second}
+	out := timed{plugintest.NewRecorder(), map[string]time.Time{}}
+	result, err := r.Attach(t.Context(), want, out)
+	require.NoError(t, err)
+	require.Equal(t, 4, result.ExitCode)
+	require.Equal(t, want, <-requests)
+	require.Equal(t, map[string]time.Time{"a": since, "b": since.Add(time.Second)}, out.times, "each piece of output keeps its time")
+	want.Since = time.Time{}
+	_, err = r.Attach(t.Context(), want, plugintest.NewRecorder())
+	require.NoError(t, err)
+	require.True(t, (<-requests).Since.IsZero(), "from the beginning")
+}
+
+// A run whose time is over already is attached to in order to be stopped.
+func TestAttachWithAContextThatHasEnded(t *testing.T) {
+	t.Parallel()
+	r := hostapi.NewRunner(plugintest.InProcess(func() *attacher {
+		return &attacher{attach: func(ctx context.Context, _ *pluginapi.AttachRequest, _ pluginapi.Output) (*pluginapi.Result, error) {
+			<-ctx.Done()
+			if context.Cause(ctx) != pluginapi.ErrTimedOut { //nolint:errorlint // the very error
+				return nil, context.Cause(ctx)
+			}
+			return &pluginapi.Result{ExitCode: -1, Signal: "SIGTERM"}, nil
+		}}
+	})(t), "runner(scripted)")
+	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{}))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(pluginapi.ErrTimedOut)
+	result, err := r.Attach(ctx, &pluginapi.AttachRequest{RunID: "r"}, plugintest.NewRecorder())
+	require.NoError(t, err)
+	require.Equal(t, "SIGTERM", result.Signal)
 }

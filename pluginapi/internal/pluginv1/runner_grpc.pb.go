@@ -58,8 +58,8 @@ type RunnerServiceClient interface {
 	// many lines of either stream at the start as it has stored of what was written from since on. So no line is lost or
 	// doubled as long as the plugin sends the same output in the same order, and the times of chunks are those at which the
 	// step wrote, kept outside of the plugin, both in Run and here. If they are of the moment of reading, lines from since on
-	// are doubled. Lost is the beginning of a line that stderr wrote into the middle of, or the other way round, if it lies
-	// before since; and lines that the plugin does not have any more.
+	// are doubled, and so may be lines of the very microsecond. Lost is the beginning of a line that the other stream wrote
+	// into the middle of, if it lies before since; and lines that the plugin does not have any more.
 	Attach(ctx context.Context, in *AttachRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunEvent], error)
 }
 
@@ -162,8 +162,8 @@ type RunnerServiceServer interface {
 	// many lines of either stream at the start as it has stored of what was written from since on. So no line is lost or
 	// doubled as long as the plugin sends the same output in the same order, and the times of chunks are those at which the
 	// step wrote, kept outside of the plugin, both in Run and here. If they are of the moment of reading, lines from since on
-	// are doubled. Lost is the beginning of a line that stderr wrote into the middle of, or the other way round, if it lies
-	// before since; and lines that the plugin does not have any more.
+	// are doubled, and so may be lines of the very microsecond. Lost is the beginning of a line that the other stream wrote
+	// into the middle of, if it lies before since; and lines that the plugin does not have any more.
 	Attach(*AttachRequest, grpc.ServerStreamingServer[RunEvent]) error
 	mustEmbedUnimplementedRunnerServiceServer()
 }
