@@ -97,7 +97,7 @@ func (c crash) run(t *testing.T) {
 	for id, before := range accepted {
 		require.Equal(t, before, jobs[id], "an accepted result is lost")
 	}
-	runs, failed, cut := runsOf(t, dir), 0, 0
+	runs, failed := runsOf(t, dir), 0
 	for _, job := range jobs {
 		require.Contains(t, []string{"completed", "failed"}, job.Status)
 		if job.Status == "failed" {
@@ -110,7 +110,6 @@ func (c crash) run(t *testing.T) {
 			ran := runs[job.JobID+"."+step.StepName]
 			checkRuns(t, ran, job, step)
 			if step.Status == "failed" {
-				cut += ran
 				t.Logf("step %s of job %s ran %d times: %s", step.StepName, job.JobID, ran, *step.ErrorMessage)
 			}
 		}
@@ -121,8 +120,7 @@ func (c crash) run(t *testing.T) {
 		return
 	}
 	require.Equal(t, "failed", jobs[ids[0]].Status, "its step ended with the kill")
-	require.LessOrEqual(t, cut, crashSlots, "only what ran at the time is cut off")
-	require.LessOrEqual(t, failed, 2*crashSlots, "and what was on its way to the worker may fail before it runs")
+	require.LessOrEqual(t, failed, crashSlots, "and nothing else, not even what was on its way to the worker")
 }
 
 func (s *system) executeUntilAccepted(t *testing.T, i int, dir string) (id string) {

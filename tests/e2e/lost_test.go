@@ -119,7 +119,7 @@ func TestAWorkerThatIsStoppedRightAfterItsClaim(t *testing.T) {
 	warm := s.execute("default", "silent", map[string]any{"dir": dir, "seconds": 1})
 	require.Equal(t, "completed", s.wait(warm).Status)
 	frozen.signal(syscall.SIGSTOP)
-	ids := s.executeSilent(dir, 3)
+	ids := s.executeSilent(dir, 3, 30)
 	s.eventually("a step is claimed", func(ctx context.Context) bool {
 		return slices.ContainsFunc(s.firstSteps(ctx, ids), func(step api.Step) bool {
 			require.Nil(t, step.StartedAt, "nobody can have started it")
@@ -144,13 +144,14 @@ func TestAWorkerThatIsStoppedRightAfterItsClaim(t *testing.T) {
 	require.Equal(t, want, runsOf(t, dir))
 }
 
-// A worker that is stopped with steps that it has started is given up. What it says later changes nothing.
+// A worker that is stopped with steps that it has started is given up. What it says later changes nothing, and it is told
+// to stop its steps.
 func TestAWorkerThatIsStoppedWhileItsStepsRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := newSystem(t, workspace(t, sleeping), hasty)
 	frozen := s.startWorker("frozen", settings{"tags": []string{"frozen"}, "max_concurrent": 4})
-	ids := s.executeSilent(dir, 4)
+	ids := s.executeSilent(dir, 4, 300)
 	s.eventually("the steps run", func(context.Context) bool { return len(runsOf(t, dir)) == len(ids) })
 	frozen.signal(syscall.SIGSTOP)
 	other := s.startWorker("other", settings{"max_concurrent": 4})
@@ -168,17 +169,34 @@ func TestAWorkerThatIsStoppedWhileItsStepsRun(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before[id], job, "late reports change nothing")
 	}
+	s.eventually("the worker has stopped them", func(context.Context) bool {
+		return !slices.ContainsFunc(ids, func(id string) bool { return len(stepProcesses(t, id)) > 0 })
+	})
 	frozen.stop()
 	other.stop()
 	require.Equal(t, want, runsOf(t, dir))
 }
 
-func (s *system) executeSilent(dir string, n int) (ids []string) {
+func (s *system) executeSilent(dir string, n, seconds int) (ids []string) {
 	s.t.Helper()
 	for range n {
-		ids = append(ids, s.execute("default", "silent", map[string]any{"dir": dir, "seconds": 30}))
+		ids = append(ids, s.execute("default", "silent", map[string]any{"dir": dir, "seconds": seconds}))
 	}
 	return ids
+}
+
+// stepProcesses returns the processes of a job's steps.
+func stepProcesses(t *testing.T, job string) (pids []string) {
+	t.Helper()
+	environments, err := filepath.Glob("/proc/[0-9]*/environ")
+	require.NoError(t, err)
+	for _, file := range environments {
+		environment, _ := os.ReadFile(file) // it may have ended meanwhile
+		if pid := filepath.Base(filepath.Dir(file)); bytes.Contains(environment, []byte("STROEM_JOB_ID="+job+"\x00")) && alive(pid) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // firstSteps returns the first step of each job that the server tells of.

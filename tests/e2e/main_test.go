@@ -35,7 +35,9 @@ func run(m *testing.M) int {
 
 // build compiles the programs as they are released.
 func build(ctx context.Context, bin string) error {
-	for _, target := range [][2]string{{bin, "../../cmd/..."}, {filepath.Join(bin, "plugins"), "../../plugins/..."}} {
+	for _, target := range [][2]string{
+		{bin, "../../cmd/..."}, {filepath.Join(bin, "plugins"), "../../plugins/..."}, {filepath.Join(bin, "test-plugins"), "./plugins/..."},
+	} {
 		if err := os.MkdirAll(target[0], 0o755); err != nil {
 			return err
 		}
