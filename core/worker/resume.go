@@ -59,7 +59,7 @@ func (s *session) attach(ctx context.Context, step *api.Claim, recorder *joblog.
 	if err == nil || out.started.Load() || letGo(call) {
 		return result, err
 	}
-	if removeErr := s.remove(api.LostRun{
+	if removeErr := s.remove(api.LostRun{ //nolint:contextcheck // also for a step that is stopped
 		StepID: step.StepID, Attempt: step.Attempt, JobID: step.JobID, StepName: step.StepName, Workspace: step.Workspace,
 		TaskName: step.TaskName, ActionType: step.ActionType, Runner: step.Runner, State: step.State,
 	}); removeErr != nil {

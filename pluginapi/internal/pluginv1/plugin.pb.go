@@ -327,7 +327,7 @@ type ActionType struct {
 	// JSON Schema 2020-12 of RunRequest.spec.
 	SpecSchema []byte        `protobuf:"bytes,4,opt,name=spec_schema,json=specSchema,proto3" json:"spec_schema,omitempty"`
 	Workspace  WorkspaceMode `protobuf:"varint,5,opt,name=workspace,proto3,enum=stroem.plugin.v1.WorkspaceMode" json:"workspace,omitempty"`
-	// The runner serves Attach for this type.
+	// The runner serves Attach for this type: its runs outlive the plugin and the worker.
 	Attachable    bool      `protobuf:"varint,6,opt,name=attachable,proto3" json:"attachable,omitempty"`
 	Examples      *Examples `protobuf:"bytes,7,opt,name=examples,proto3" json:"examples,omitempty"`
 	unknownFields protoimpl.UnknownFields
