@@ -1,0 +1,86 @@
+package worker_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/api"
+)
+
+// store adds the lines of a batch that are new; s.mu is held.
+func (s *server) store(st *step, first int64, lines string) {
+	for line := range strings.Lines(lines) {
+		if first == st.lines+1 {
+			st.log += line
+			st.lines++
+		}
+		first++
+	}
+}
+
+func (s *server) appendLogs(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.authenticate(r); err != nil {
+		answerWith(w, nil, err)
+		return
+	}
+	lines, err := io.ReadAll(r.Body)
+	first, _ := strconv.ParseInt(r.URL.Query().Get("first"), 10, 64)
+	found := false
+	s.do(func() {
+		for _, st := range s.steps {
+			if st.JobID == r.PathValue("job") && st.StepName == r.URL.Query().Get("step") && st.Lease == r.Header.Get("X-Stroem-Lease") {
+				s.store(st, first, string(lines))
+				found = true
+			}
+		}
+	})
+	if err != nil || !found {
+		answer(w, http.StatusConflict, api.Error{Error: "stale", Code: "lease_stale"})
+		return
+	}
+	answer(w, http.StatusOK, api.Status{Status: "ok"})
+}
+
+func (s *server) archive(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.authenticate(r); err != nil {
+		answerWith(w, nil, err)
+		return
+	}
+	revision := r.URL.Query().Get("revision")
+	s.mu.Lock()
+	data, ok := s.archives[revision]
+	s.calls[r.RequestURI]++
+	s.announce()
+	s.mu.Unlock()
+	if !ok {
+		answer(w, http.StatusNotFound, api.Error{Error: "Revision not found", Code: "not_found"})
+		return
+	}
+	_, _ = w.Write(data)
+}
+
+// pack makes a tar.gz of files.
+func pack(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zip := gzip.NewWriter(&b)
+	archive := tar.NewWriter(zip)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		require.NoError(t, archive.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(files[name]))}))
+		_, err := archive.Write([]byte(files[name]))
+		require.NoError(t, err)
+	}
+	require.NoError(t, archive.Close())
+	require.NoError(t, zip.Close())
+	return b.Bytes()
+}
