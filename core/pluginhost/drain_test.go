@@ -50,6 +50,7 @@ func TestDrainLetsRunsEnd(t *testing.T) {
 	require.Equal(t, 7, result.ExitCode)
 	requireClosed(t, closed)
 	requireGone(t, step.pid())
+	require.Zero(t, s.status("runner-test").PID)
 	require.Equal(t, []string{"0"}, s.journal("closed"), "a plugin without runs exits by itself")
 	found, _ := s.logbook.find("level", "WARN")
 	require.Empty(t, found, "an orderly end is nothing to warn of")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -34,8 +35,10 @@ type Status struct {
 	Version     string // "" before it has started once
 	Path        string
 	State       State
-	Restarts    int
-	LastError   string
+	Since       time.Time // when it came into State
+	PID         int       // of its process, 0 when it has none that is up
+	Restarts    int       // starts of a process after the first
+	LastError   string    // what went wrong last, "" once it is ready and answers
 	ActionTypes []pluginapi.ActionType
 }
 

@@ -61,6 +61,26 @@ func TestMachine(t *testing.T) {
 	}
 }
 
+func TestSince(t *testing.T) {
+	t.Parallel()
+	m := newMachine(defaults(), now)
+	require.Equal(t, now, m.since)
+	for i, step := range []struct {
+		e       event
+		changes bool
+	}{
+		{eventDescribed, true}, {eventHealthy, true}, {eventHealthy, false}, {eventMissed, false}, {eventSick, true}, {eventLost, true},
+		{eventLost, false}, {eventDue, true}, {eventDescribed, true}, {eventRefused, true}, {eventLost, false},
+	} {
+		before, at := m.since, now.Add(time.Duration(i+1)*time.Second)
+		m.on(step.e, at)
+		if step.changes {
+			before = at
+		}
+		require.Equal(t, before, m.since, "step %d: %s", i, step.e)
+	}
+}
+
 // fail are the events of n starts that come to nothing.
 func fail(n int) []event {
 	events := []event{eventLost}

@@ -92,6 +92,9 @@ func (p *process) kill() {
 	}
 }
 
+// pid is the id of a process that was started.
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
 // ending says how the process ended; it is called after that.
 func (p *process) ending() error {
 	if p.err != nil {

@@ -56,6 +56,7 @@ func TestBackoffRefusesCalls(t *testing.T) {
 	step.signal(syscall.SIGKILL)
 	requireLost(t, step)
 	s.awaitState(pluginhost.StateBackoff)
+	require.Eventually(t, func() bool { return s.status("runner-test").PID == 0 }, longEnough, 5*time.Millisecond)
 	require.Empty(t, s.host.ActionTypes())
 	_, err := s.runner().Run(t.Context(), runRequest("pid"), step.out)
 	require.ErrorIs(t, err, pluginhost.ErrPluginGone)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +22,13 @@ func one(s script) map[string]script { return map[string]script{"runner-test": s
 
 func TestStart(t *testing.T) {
 	t.Parallel()
+	began := time.Now()
 	s := start(t, map[string]script{"runner-test": {Types: []string{"test", "shell/test"}}, "source-other": {}})
 	require.Len(t, s.host.Plugins(), 1, "a host runs its own kinds only")
 	status := s.status("runner-test")
+	require.Equal(t, []string{strconv.Itoa(status.PID)}, s.journal("start"))
+	require.WithinRange(t, status.Since, began, time.Now())
+	status.PID, status.Since = 0, time.Time{} // the rest is known beforehand
 	types := []pluginapi.ActionType{{Name: "test", Tag: "test"}, {Name: "shell", Runner: "test", Tag: "test"}}
 	require.Equal(t, pluginhost.Status{
 		File: "runner-test", Name: "test", Kind: pluginapi.KindRunner, Version: "1.2.3",

@@ -46,6 +46,7 @@ var transitions = map[State]map[event]State{
 type machine struct {
 	limits   Limits
 	state    State
+	since    time.Time   // when it came into state
 	misses   int         // unanswered health checks in a row
 	starts   []time.Time // within Limits.StartWindow, and the latest
 	total    int         // starts ever
@@ -55,7 +56,7 @@ type machine struct {
 
 // newMachine returns a plugin at its first start.
 func newMachine(limits Limits, now time.Time) *machine {
-	m := &machine{limits: limits}
+	m := &machine{limits: limits, since: now}
 	m.start(now)
 	return m
 }
@@ -78,6 +79,7 @@ func (m *machine) recent(now time.Time) []time.Time {
 
 // on takes in an event and returns the state after it.
 func (m *machine) on(e event, now time.Time) State {
+	before := m.state
 	switch {
 	case e == eventLost:
 		m.lose(now)
@@ -87,6 +89,9 @@ func (m *machine) on(e event, now time.Time) State {
 		m.start(now)
 	default:
 		m.move(e, now)
+	}
+	if m.state != before {
+		m.since = now
 	}
 	return m.state
 }

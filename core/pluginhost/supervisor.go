@@ -299,6 +299,9 @@ func (s *supervisor) drain() {
 	case <-i.exited:
 	}
 	i.stop(s.host.config.Limits.Exit)
+	s.mu.Lock()
+	s.current = nil
+	s.mu.Unlock()
 }
 
 // status is what is told of the plugin.
@@ -307,7 +310,10 @@ func (s *supervisor) status() Status {
 	defer s.mu.Unlock()
 	status := Status{
 		File: s.file, Name: s.name, Kind: s.kind, Path: s.binary.path(), State: s.machine.state,
-		Restarts: s.machine.total - 1, LastError: s.lastError,
+		Since: s.machine.since, Restarts: s.machine.total - 1, LastError: s.lastError,
+	}
+	if s.current != nil {
+		status.PID = s.current.pid()
 	}
 	if s.description != nil {
 		status.Version = s.description.Version
