@@ -69,8 +69,17 @@ func TestSince(t *testing.T) {
 		e       event
 		changes bool
 	}{
-		{eventDescribed, true}, {eventHealthy, true}, {eventHealthy, false}, {eventMissed, false}, {eventSick, true}, {eventLost, true},
-		{eventLost, false}, {eventDue, true}, {eventDescribed, true}, {eventRefused, true}, {eventLost, false},
+		{eventDescribed, true},
+		{eventHealthy, true},
+		{eventHealthy, false},
+		{eventMissed, false},
+		{eventSick, true},
+		{eventLost, true},
+		{eventLost, false},
+		{eventDue, true},
+		{eventDescribed, true},
+		{eventRefused, true},
+		{eventLost, false},
 	} {
 		before, at := m.since, now.Add(time.Duration(i+1)*time.Second)
 		m.on(step.e, at)
