@@ -81,7 +81,7 @@ func parsePin(text string) ([]byte, error) {
 	}
 	sum, err := hex.DecodeString(text)
 	if err != nil || len(sum) != sha256.Size {
-		return nil, errors.New("sha256 has to be 64 hex digits, as printed by sha256sum")
+		return nil, errors.New("it has to be 64 hex digits, as printed by sha256sum")
 	}
 	return sum, nil
 }

@@ -38,6 +38,7 @@ type script struct {
 	Exit   string         `json:",omitempty"` // where the process ends
 	Refuse string         `json:",omitempty"` // why it does not take its configuration
 	Fail   string         `json:",omitempty"` // why it cannot be configured at the moment
+	Await  string         `json:",omitempty"` // a file in Dir: the process ends at its start as long as it is not there
 	Print  []string       `json:",omitempty"` // lines for stderr
 	Dir    string         // where test and plugin talk: journal and health
 }
@@ -60,8 +61,13 @@ func play(text string) {
 	}
 	a := actor{s}
 	a.note("start %d", os.Getpid())
+	_ = os.Rename(os.Args[0]+".new", os.Args[0]) // where the test has put a new version there
 	for _, line := range s.Print {
 		fmt.Fprintln(os.Stderr, line)
+	}
+	a.note("args %q", os.Args[1:])
+	if _, err := os.Stat(filepath.Join(s.Dir, s.Await)); err != nil {
+		os.Exit(4)
 	}
 	a.stumble(atStart)
 	switch s.Kind {
