@@ -82,8 +82,9 @@ bench: postgres build ## Measure P1 to P5 and P9 beside their baselines; writes 
 	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench
 
 .PHONY: nightly
-nightly: ci bench ## All of CI, the benchmark, and longer fuzzing
+nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of plugins
 	scripts/fuzz 60s
+	STROEM_TEST_PLUGIN_STARTS=1000 $(GO) test ./core/pluginhost -run TestNothingIsLeftBehind -v
 
 ##@ Check
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -57,6 +58,7 @@ func Serve(p Plugin, opts ...ServeOption) {
 	go func() {
 		<-parent
 		s.shutdown(cfg.exitTimeout)
+		removeSockets(os.Getenv(plugin.EnvUnixSocketDir))
 		killOwnGroup()
 		os.Exit(1)
 	}()
@@ -67,6 +69,20 @@ func Serve(p Plugin, opts ...ServeOption) {
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 	})
 	s.shutdown(cfg.exitTimeout)
+}
+
+// removeSockets removes the directory that the host made for the plugin's sockets, as the host would have done. What is no
+// socket stays, and the directory then, too.
+func removeSockets(dir string) {
+	entries, _ := os.ReadDir(dir) // none where there is no such directory
+	for _, entry := range entries {
+		if entry.Type() == os.ModeSocket {
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
+	if dir != "" {
+		_ = os.Remove(dir)
+	}
 }
 
 // goPlugin satisfies go-plugin, which wants to register services itself; ours are part of the server already.
