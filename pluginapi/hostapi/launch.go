@@ -39,7 +39,8 @@ const maxHeader = 1 << 20
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithMaxHeaderListSize(maxHeader),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage),
+			grpc.ForceCodecV2(wire.Codec())),
 	}
 }
 
