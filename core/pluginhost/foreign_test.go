@@ -117,7 +117,7 @@ func (f foreign) describe(stream grpc.ServerStream) error {
 	case "long version":
 		return stream.SendMsg(join(answer, field(3, bytes.Repeat([]byte("1"), 1<<20)), kind("test")))
 	case "many types":
-		for i := range 200_000 {
+		for i := range 20_000 {
 			answer = append(answer, kind(fmt.Sprintf("type-%d", i))...)
 		}
 		return stream.SendMsg(answer)
@@ -148,7 +148,7 @@ func (f foreign) run(stream grpc.ServerStream, request message) error {
 	events := map[string][]message{
 		"large chunk":  {started, output(64<<10 + 1), finished},
 		"huge message": {started, output(17 << 20), finished},
-		"wordy result": {started, field(3, field(4, bytes.Repeat([]byte("w"), 15<<20)))},
+		"wordy result": {started, field(3, field(4, bytes.Repeat([]byte("w"), 2<<20)))},
 		"garbage":      {started, message("\xff\xff\xff"), finished},
 	}
 	for name, list := range events {
@@ -166,7 +166,7 @@ func (f foreign) run(stream grpc.ServerStream, request message) error {
 		return status.Error(codes.Internal, strings.Repeat("w", 500<<10))
 	}
 	if bytes.Contains(request, []byte("huge error")) {
-		return status.Error(codes.Internal, strings.Repeat("w", 15<<20))
+		return status.Error(codes.Internal, strings.Repeat("w", 3<<20))
 	}
 	return f.flood(stream, started, output(64<<10))
 }

@@ -82,7 +82,8 @@ func (h *Host) Start(ctx context.Context) error {
 	return h.conflict()
 }
 
-// Close takes no more calls, waits for those under way until ctx ends, and stops all plugins.
+// Close takes no more calls, waits for those under way until ctx ends, and stops all plugins. After that it waits for runs only
+// as long as they take to stop; an output of theirs that does not return holds it up.
 func (h *Host) Close(ctx context.Context) error {
 	if h.endRun != nil {
 		defer context.AfterFunc(ctx, h.endWork)()

@@ -133,6 +133,9 @@ func (a actor) Describe(context.Context) (*pluginapi.Description, error) {
 	if types == nil {
 		types = []string{a.Name}
 	}
+	if text, err := os.ReadFile(filepath.Join(a.Dir, "types")); err == nil { // of a new version
+		types = strings.Fields(string(text))
+	}
 	for _, t := range types {
 		name, runner, _ := strings.Cut(t, "/")
 		d.ActionTypes = append(d.ActionTypes, pluginapi.ActionType{Name: name, Runner: runner, Tag: "test"})

@@ -166,6 +166,20 @@ func TestConflictWithAPluginThatHasFailed(t *testing.T) {
 	require.Contains(t, status.LastError, filepath.Join(s.dir, "runner-test"))
 }
 
+func TestActionTypesOfANewVersion(t *testing.T) {
+	t.Parallel()
+	s := start(t, map[string]script{"runner-test": {Types: []string{"test", "old"}}})
+	_, ok := s.host.Runner("old", "")
+	require.True(t, ok)
+	require.NoError(t, os.WriteFile(filepath.Join(s.talk, "types"), []byte("test new"), 0o600))
+	s.kill()
+	s.awaitRestart()
+	_, ok = s.host.Runner("new", "")
+	require.True(t, ok)
+	_, ok = s.host.Runner("old", "")
+	require.False(t, ok)
+}
+
 func TestStartGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, one(script{Hang: atStart}))

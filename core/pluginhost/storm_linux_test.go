@@ -28,7 +28,7 @@ const stormEnv = "STROEM_TEST_PLUGIN_STARTS"
 // ends their hosts in between. Then no process, no socket and no goroutine must be left. It is not parallel, because it
 // counts the goroutines of the program, and has a directory of its own for sockets.
 func TestNothingIsLeftBehind(t *testing.T) {
-	starts := 30
+	starts := 20
 	if text := os.Getenv(stormEnv); text != "" {
 		var err error
 		starts, err = strconv.Atoi(text)
@@ -39,7 +39,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	t.Setenv("TMPDIR", tmp)
 	began, done, ends, kills := time.Now(), 0, 0, map[pluginhost.State]int{}
 	for ; done < starts; ends++ {
-		done += storm(t, mark, min(starts-done, 20+rand.IntN(20)), kills)
+		done += storm(t, mark, min(starts-done, 15+rand.IntN(20)), kills)
 	}
 	t.Logf("%d starts in %v; killed when %v; %d orderly ends of two", done, time.Since(began), kills, ends)
 	require.NotEmpty(t, kills)
