@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -74,15 +74,18 @@ func Serve(p Plugin, opts ...ServeOption) {
 // removeSockets removes the directory that the host made for the plugin's sockets, as the host would have done. What is no
 // socket stays, and the directory then, too.
 func removeSockets(dir string) {
-	entries, _ := os.ReadDir(dir) // none where there is no such directory
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return // there is none
+	}
+	defer func() { _ = root.Close() }() // only read from
+	entries, _ := fs.ReadDir(root.FS(), ".")
 	for _, entry := range entries {
 		if entry.Type() == os.ModeSocket {
-			_ = os.Remove(filepath.Join(dir, entry.Name()))
+			_ = root.Remove(entry.Name())
 		}
 	}
-	if dir != "" {
-		_ = os.Remove(dir)
-	}
+	_ = os.Remove(dir) //nolint:gosec // the host named it, and it goes only if it is empty
 }
 
 // goPlugin satisfies go-plugin, which wants to register services itself; ours are part of the server already.
