@@ -78,12 +78,13 @@ fuzz: ## Run every fuzz target for 10 seconds
 	scripts/fuzz 10s
 
 .PHONY: bench
-bench: postgres build ## Measure P1 to P5 and P9 beside their baselines; writes bench/results.json and .md
-	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench
+bench: postgres build ## Measure P1 to P5, P9 and the plugin boundary beside their baselines; writes bench/; only=B1,P2
+	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench -only '$(only)'
 
 .PHONY: nightly
-nightly: ci bench ## All of CI, the benchmark, and longer fuzzing
+nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of plugins
 	scripts/fuzz 60s
+	STROEM_TEST_PLUGIN_STARTS=1000 $(GO) test ./core/pluginhost -run TestNothingIsLeftBehind -v
 
 ##@ Check
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -58,6 +59,7 @@ func Serve(p Plugin, opts ...ServeOption) {
 	go func() {
 		<-parent
 		s.shutdown(cfg.exitTimeout)
+		removeSockets(os.Getenv(plugin.EnvUnixSocketDir))
 		killOwnGroup()
 		os.Exit(1)
 	}()
@@ -68,6 +70,23 @@ func Serve(p Plugin, opts ...ServeOption) {
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 	})
 	s.shutdown(cfg.exitTimeout)
+}
+
+// removeSockets removes the directory that the host made for the plugin's sockets, as the host would have done. What is no
+// socket stays, and the directory then, too.
+func removeSockets(dir string) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return // there is none
+	}
+	defer func() { _ = root.Close() }() // only read from
+	entries, _ := fs.ReadDir(root.FS(), ".")
+	for _, entry := range entries {
+		if entry.Type() == os.ModeSocket {
+			_ = root.Remove(entry.Name())
+		}
+	}
+	_ = os.Remove(dir) //nolint:gosec // the host named it, and it goes only if it is empty
 }
 
 // goPlugin satisfies go-plugin, which wants to register services itself; ours are part of the server already.

@@ -65,7 +65,7 @@ func newServer(p Plugin) (*server, error) {
 }
 
 func (s *server) grpcServer(opts []grpc.ServerOption) *grpc.Server {
-	opts = append(opts, grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.MaxSendMsgSize(wire.MaxMessage),
+	opts = append(opts, grpc.MaxRecvMsgSize(wire.MaxMessage), grpc.MaxSendMsgSize(wire.MaxMessage), grpc.ForceServerCodecV2(wire.Codec()),
 		grpc.ChainUnaryInterceptor(unaryStatus), grpc.ChainStreamInterceptor(streamStatus))
 	g := grpc.NewServer(opts...)
 	pluginv1.RegisterPluginServiceServer(g, s)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Plugins says which plugins are loaded and how. What is in Dir and has no entry is loaded with its defaults.
@@ -25,6 +26,10 @@ type Plugin struct {
 	Disabled bool              `yaml:"disabled"`
 }
 
+// pluginKinds are the kinds of which a plugin can be. A program looks at those of its own kinds alone, so that one section
+// can serve both: without this check it would pass over a slip in the kind.
+var pluginKinds = []string{"runner", "source", "logstore"}
+
 var pluginName = regexp.MustCompile(`^[a-z]+-[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
 func (c *Plugins) validate(p *problems) {
@@ -32,6 +37,8 @@ func (c *Plugins) validate(p *problems) {
 		key, plugin := "plugins."+name, c.Entries[name]
 		if !pluginName.MatchString(name) {
 			p.add(key, "a plugin is called <kind>-<name>, such as runner-docker; other keys here are dir and require_pinned")
+		} else if kind, _, _ := strings.Cut(name, "-"); !slices.Contains(pluginKinds, kind) {
+			p.add(key, "%q is not a kind of plugin; %s", kind, suggest(kind, pluginKinds))
 		}
 		if plugin.Path != "" && !filepath.IsAbs(plugin.Path) {
 			p.add(key+".path", "must be absolute; without it the plugin is looked for in plugins.dir")

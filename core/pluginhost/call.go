@@ -28,11 +28,16 @@ func (s *supervisor) begin(ctx context.Context) (callCtx context.Context, i *ins
 
 // explain returns the error of a call, with ErrPluginGone where the instance ended during it.
 func (s *supervisor) explain(ctx context.Context, err error) error {
-	closing := pluginapi.CodeOf(err) == pluginapi.CodeCanceled && ctx.Err() == nil // the connection, not the call
-	if errors.Is(err, hostapi.ErrNoAnswer) || closing {
+	if noAnswer(ctx, err) {
 		return gone(s.label(), "the plugin ended during the call: %s", strings.TrimPrefix(err.Error(), s.label()+": "))
 	}
 	return err
+}
+
+// noAnswer says whether the error of a call came from the connection instead of the plugin.
+func noAnswer(ctx context.Context, err error) bool {
+	closing := pluginapi.CodeOf(err) == pluginapi.CodeCanceled && ctx.Err() == nil // the connection, not the call
+	return errors.Is(err, hostapi.ErrNoAnswer) || closing
 }
 
 // call makes one call.

@@ -7,8 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/google/jsonschema-go/jsonschema"
-
+	"github.com/stroem/stroem/core/schema"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -21,6 +20,13 @@ var (
 // maxTypeName is how long the name of an action type can be.
 const maxTypeName = 100
 
+// What a description may hold. It travels to the server with every registration of a worker.
+const (
+	maxTypes       = 1000
+	maxVersion     = 100     // bytes
+	maxDescription = 2 << 20 // bytes of schemas and examples
+)
+
 // checkDescription says whether the plugin is what its file name says, and makes sense.
 func checkDescription(c *candidate, d *pluginapi.Description) error {
 	switch {
@@ -28,6 +34,14 @@ func checkDescription(c *candidate, d *pluginapi.Description) error {
 		return fmt.Errorf("%s is named as a %s, but is a %s", c.binary.path(), c.kind, d.Kind)
 	case d.Name != c.name:
 		return fmt.Errorf("%s calls itself %q: it has to be installed or configured as %s-%s", c.binary.path(), d.Name, d.Kind, d.Name)
+	}
+	switch size := sizeOf(d); {
+	case len(d.ActionTypes) > maxTypes:
+		return fmt.Errorf("it describes %d action types; %d are the most", len(d.ActionTypes), maxTypes)
+	case len(d.Version) > maxVersion:
+		return fmt.Errorf("its version has %d bytes; %d are the most", len(d.Version), maxVersion)
+	case size > maxDescription:
+		return fmt.Errorf("its schemas and examples have %d bytes; %d are the most", size, maxDescription)
 	}
 	if err := checkSchema(d.ConfigSchema); err != nil {
 		return fmt.Errorf("schema of its configuration: %w", err)
@@ -70,6 +84,18 @@ func pattern(vendor string) string {
 	return vendor + ".name"
 }
 
+func sizeOf(d *pluginapi.Description) int {
+	size := len(d.ConfigSchema) + len(d.SettingsSchema)
+	for _, t := range d.ActionTypes {
+		e := t.Examples
+		size += len(t.SpecSchema)
+		for _, example := range []json.RawMessage{e.Succeed, e.Fail, e.Long, e.Large, e.Stubborn, e.Killed} {
+			size += len(example)
+		}
+	}
+	return size
+}
+
 func checkActionType(t pluginapi.ActionType) error {
 	switch {
 	case !typeName.MatchString(t.Name) || len(t.Name) > maxTypeName:
@@ -87,24 +113,12 @@ func checkActionType(t pluginapi.ActionType) error {
 	return nil
 }
 
-func checkSchema(schema json.RawMessage) error {
-	if len(schema) == 0 {
+func checkSchema(text json.RawMessage) error {
+	if len(text) == 0 {
 		return nil
 	}
-	_, err := resolveSchema(schema)
+	_, err := schema.Resolve(text)
 	return err
-}
-
-func resolveSchema(text json.RawMessage) (*jsonschema.Resolved, error) {
-	var schema jsonschema.Schema
-	if err := json.Unmarshal(text, &schema); err != nil {
-		return nil, fmt.Errorf("not a JSON schema: %w", err)
-	}
-	resolved, err := schema.Resolve(nil)
-	if err != nil {
-		return nil, fmt.Errorf("not a JSON schema: %w", err)
-	}
-	return resolved, nil
 }
 
 // actionKey is what decides which plugin executes an action.

@@ -1,7 +1,6 @@
 package pluginhost
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -27,10 +26,8 @@ type candidate struct {
 // label is what begins error messages: runner(docker).
 func (c *candidate) label() string { return fmt.Sprintf("%s(%s)", c.kind, c.name) }
 
-// binary is an executable by its directory and the name in it.
-type binary struct{ dir, name string }
-
-func (b binary) path() string { return filepath.Join(b.dir, b.name) }
+// key is where the configuration speaks of the plugin.
+func (c *candidate) key() string { return "plugins." + c.file }
 
 // discover lists the plugins of a host, sorted by file name. It looks at names alone; whether a file may be run is
 // checked before each start.
@@ -38,8 +35,11 @@ func discover(cfg *Config) ([]*candidate, error) {
 	binaries := map[string]binary{}
 	if cfg.Dir != "" {
 		if err := scan(cfg, binaries); err != nil {
-			return nil, fmt.Errorf("read plugin directory: %w", err)
+			return nil, fmt.Errorf("read plugin directory (plugins.dir): %w", err)
 		}
+	}
+	if err := checkCase(cfg, binaries); err != nil {
+		return nil, err
 	}
 	for file := range cfg.Plugins {
 		if cfg.wants(file) {
@@ -72,6 +72,25 @@ func locate(cfg *Config, file string, found map[string]binary) binary {
 		return b
 	}
 	return binary{dir: cfg.Dir, name: file + exeSuffix()}
+}
+
+// checkCase refuses names that differ in case alone. On some file systems they are one file; on the others the operator
+// has most likely meant a plugin that is called otherwise, which then would be neither disabled nor pinned.
+func checkCase(cfg *Config, found map[string]binary) error {
+	names := map[string]string{}
+	for _, file := range slices.Sorted(maps.Keys(found)) {
+		if other, ok := names[strings.ToLower(file)]; ok {
+			return fmt.Errorf("plugin directory %s has both %s and %s; names must differ in more than case", cfg.Dir, other, file)
+		}
+		names[strings.ToLower(file)] = file
+	}
+	for _, file := range slices.Sorted(maps.Keys(cfg.Plugins)) {
+		if other, ok := names[strings.ToLower(file)]; ok && other != file {
+			return fmt.Errorf("plugins.%s: there is a plugin %s, which differs from it in case alone", file, other)
+		}
+		names[strings.ToLower(file)] = file
+	}
+	return nil
 }
 
 // scan adds the plugins in the plugin directory. Files that are not executable are not plugins; links are judged later.
@@ -108,47 +127,4 @@ func exeSuffix() string {
 		return ".exe"
 	}
 	return ""
-}
-
-// open returns the file if it may be run: it is an executable, and nobody but its owner can replace or change it. The
-// directory is the boundary: a link that leads out of it is refused.
-func (b binary) open() (*os.File, error) {
-	if !filepath.IsAbs(b.dir) {
-		return nil, fmt.Errorf("the path %s is not absolute", b.path())
-	}
-	root, err := os.OpenRoot(b.dir)
-	if err != nil {
-		return nil, fmt.Errorf("open plugin directory: %w", err)
-	}
-	defer func() { _ = root.Close() }() // only read from
-	dir, err := root.Stat(".")
-	if err != nil {
-		return nil, fmt.Errorf("read plugin directory %s: %w", b.dir, err)
-	}
-	if err := checkWritable(b.dir, dir.Mode()); err != nil {
-		return nil, err
-	}
-	file, err := root.Open(b.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no file %s", b.path())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s (a link must not leave its directory): %w", b.path(), err)
-	}
-	if err := checkExecutable(b.path(), file); err != nil {
-		_ = file.Close() // only read from
-		return nil, err
-	}
-	return file, nil
-}
-
-func checkExecutable(path string, file *os.File) error {
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	if !info.Mode().IsRegular() || !executable(info.Mode()) {
-		return fmt.Errorf("%s is not an executable file (mode %v)", path, info.Mode())
-	}
-	return checkWritable(path, info.Mode())
 }

@@ -17,6 +17,26 @@
 //	failed       will not be started again: wrong checksum, bad configuration, or too many starts
 //	draining     takes no new calls; ends when those under way have
 //
+// A health check that is answered by an error says that the plugin cannot work: unhealthy. One that is not answered in time, or
+// by nobody, is missed; several of them in a row end the process.
+//
+// # Who may be run
+//
+// A plugin's file, and the directory in which it is, belong to root or to the host's user and can be written by nobody
+// else; a link leads to a file beside it. The file is checked before each start, with its checksum where one is
+// configured, and looked at once more when the process is up, before it gets its configuration.
+//
+// An action type belongs to the plugin that described it first, for as long as the host runs: a plugin that has failed for good
+// keeps its types, so that what conflicts does not depend on what dies first. Plugins that are disabled or removed in the
+// configuration are not there when the program starts next, and neither are their types.
+//
+// # What plugins can do to a host
+//
+// Messages are limited to 16 MiB, chunks of output to 64 KiB, descriptions to 1,000 action types and 2 MiB, texts to 16 KiB.
+// Output that nobody takes stays with the plugin. What a plugin logs loses lines when it is too much, and its
+// attributes are in the group "fields", where they cannot pass for the host's. Each process has a directory for its
+// socket, which goes with it.
+//
 // # What go-plugin does not do
 //
 // Package go-plugin does the handshake and mutual TLS. The process itself belongs to this package, because go-plugin

@@ -6,5 +6,5 @@ import "io/fs"
 
 func executable(fs.FileMode) bool { return true }
 
-// checkWritable finds nothing: where there are access lists, the mode says nothing about them.
-func checkWritable(string, fs.FileMode) error { return nil }
+// checkTrusted finds nothing: where there are access lists, the mode says nothing about them.
+func checkTrusted(string, fs.FileInfo) error { return nil }

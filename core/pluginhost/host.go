@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -81,7 +82,8 @@ func (h *Host) Start(ctx context.Context) error {
 	return h.conflict()
 }
 
-// Close takes no more calls, waits for those under way until ctx ends, and stops all plugins.
+// Close takes no more calls, waits for those under way until ctx ends, and stops all plugins. After that it waits for runs only
+// as long as they take to stop; an output of theirs that does not return holds it up.
 func (h *Host) Close(ctx context.Context) error {
 	if h.endRun != nil {
 		defer context.AfterFunc(ctx, h.endWork)()
@@ -92,7 +94,8 @@ func (h *Host) Close(ctx context.Context) error {
 	return nil
 }
 
-// claim reserves the action types of a plugin; two plugins cannot offer the same.
+// claim reserves the action types of a plugin in place of those that it had; two plugins cannot offer the same. They stay
+// reserved when the plugin fails for good, so that a conflict is found whatever dies first.
 func (h *Host) claim(s *supervisor, d *pluginapi.Description) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -101,6 +104,7 @@ func (h *Host) claim(s *supervisor, d *pluginapi.Description) error {
 			return fmt.Errorf("%w: %s and %s both run %s; disable one in plugins", ErrConflict, owner.binary.path(), s.binary.path(), keyOf(t))
 		}
 	}
+	maps.DeleteFunc(h.owners, func(_ actionKey, owner *supervisor) bool { return owner == s })
 	for _, t := range d.ActionTypes {
 		h.owners[keyOf(t)] = s
 	}

@@ -67,7 +67,7 @@ func newInstance(c *candidate, limits Limits, log *slog.Logger) *instance {
 	cfg.Stderr = &logWriter{log: log, level: slog.LevelInfo, limit: limit}
 	cfg.SyncStderr = &logWriter{log: log, level: slog.LevelInfo, limit: limit}
 	cfg.SyncStdout = &logWriter{log: log, level: slog.LevelInfo, limit: limit}
-	cfg.GRPCDialOptions = append(cfg.GRPCDialOptions, grpc.WithChainStreamInterceptor(tolerateStdio))
+	cfg.GRPCDialOptions = append(cfg.GRPCDialOptions, grpc.WithChainStreamInterceptor(refuseBroker, tolerateStdio))
 	i.client = plugin.NewClient(cfg)
 	return i
 }
@@ -82,6 +82,17 @@ func (i *instance) connect(ctx context.Context) (*pluginapi.Description, error) 
 		return nil, fmt.Errorf("ask what it is: %w", err)
 	}
 	return description, nil
+}
+
+// refuseBroker keeps go-plugin from opening the stream through which a plugin could offer more connections: nothing of ours
+// uses it, and go-plugin starts a goroutine for each message that comes through it.
+func refuseBroker(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string,
+	streamer grpc.Streamer, opts ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	if method == "/plugin.GRPCBroker/StartStream" {
+		return nil, status.Error(codes.Unimplemented, "this host has no broker")
+	}
+	return streamer(ctx, desc, conn, method, opts...)
 }
 
 // tolerateStdio hides that the stream for what a plugin prints could not be opened, because go-plugin would then forget

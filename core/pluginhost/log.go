@@ -8,13 +8,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/time/rate"
 )
 
 const (
 	maxLogLine   = 64 << 10 // bytes; what is longer is cut off
-	logsPerSec   = 100      // per plugin, on average
+	logsPerSec   = 100      // lines per plugin, on average; a long line counts as one for each KiB
 	logsAtOnce   = 1000     // beyond the average
 	panicGoes    = "panic: "
 	fatalErrGoes = "fatal error: "
@@ -59,7 +60,7 @@ func (w *logWriter) emit() {
 	if len(bytes.TrimSpace(line)) == 0 {
 		return
 	}
-	if !w.limit.Allow() {
+	if !w.limit.AllowN(time.Now(), 1+len(line)>>10) {
 		w.dropped++
 		return
 	}
@@ -86,20 +87,21 @@ func (w *logWriter) plain(line string) {
 	w.log.Log(context.Background(), level, line) //nolint:sloglint // the plugin's words
 }
 
-// record logs hclog's JSON; the plugin may put anything into it.
+// record logs hclog's JSON. The plugin may put anything into it, so its attributes have a group of their own: none of them can
+// pass for one of the host's.
 func (w *logWriter) record(message string, record map[string]any) {
 	levelName, _ := record["@level"].(string)
 	level, ok := hclogLevels[levelName]
 	if !ok {
 		level = w.level
 	}
-	var attrs []slog.Attr
+	var attrs []any
 	for _, key := range slices.Sorted(maps.Keys(record)) {
 		if !strings.HasPrefix(key, "@") {
 			attrs = append(attrs, slog.Any(key, record[key]))
 		}
 	}
-	w.log.LogAttrs(context.Background(), level, message, attrs...) //nolint:sloglint // the plugin's words
+	w.log.LogAttrs(context.Background(), level, message, slog.Group("fields", attrs...)) //nolint:sloglint // the plugin's words
 }
 
 var hclogLevels = map[string]slog.Level{

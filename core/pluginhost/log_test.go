@@ -20,7 +20,7 @@ func TestDiagnosticsOfPlugins(t *testing.T) {
 	record := s.logbook.await(t, "disk is nearly full")
 	require.Equal(t, "WARN", record["level"])
 	require.Equal(t, "runner-test", record["plugin"])
-	require.EqualValues(t, 3, record["free"])
+	require.Equal(t, map[string]any{"free": 3.0}, record["fields"])
 	require.NotContains(t, record, "@timestamp")
 	record = s.logbook.await(t, "plain words")
 	require.Equal(t, "INFO", record["level"])
@@ -38,7 +38,7 @@ func TestWhatPluginsPrint(t *testing.T) {
 	}}))
 	record := s.logbook.await(t, "as hclog")
 	require.Equal(t, "ERROR", record["level"])
-	require.Equal(t, []any{1.0, map[string]any{"a": nil}}, record["n"])
+	require.Equal(t, map[string]any{"n": []any{1.0, map[string]any{"a": nil}}}, record["fields"])
 	require.Equal(t, "ERROR", s.logbook.await(t, "goroutine 1 [running]:")["level"], "the trace of a panic is an error")
 	require.Equal(t, "ERROR", s.logbook.await(t, "panic: at the disco")["level"])
 	for _, text := range []string{
@@ -48,6 +48,25 @@ func TestWhatPluginsPrint(t *testing.T) {
 	}
 	s.logbook.await(t, strings.Repeat("long", 16<<10))
 	require.Equal(t, pluginhost.StateReady, s.status("runner-test").State)
+}
+
+// TestPluginsCannotPassForTheHost has a plugin that repeats the host's own keys. The text of a record is looked at: a parser
+// shows one of two equal keys.
+func TestPluginsCannotPassForTheHost(t *testing.T) {
+	t.Parallel()
+	s := start(t, one(script{Print: []string{
+		`{"@message": "me", "@level": "warn", "plugin": "runner-other", "level": "DEBUG", "msg": "nobody", "time": "never", "fields": 1, "": 2}`,
+	}}))
+	record := s.logbook.await(t, "me")
+	require.Equal(t, "runner-test", record["plugin"])
+	require.Equal(t, "WARN", record["level"])
+	require.Equal(t, map[string]any{
+		"plugin": "runner-other", "level": "DEBUG", "msg": "nobody", "time": "never", "fields": 1.0, "": 2.0,
+	}, record["fields"])
+	text := s.logbook.String()
+	mine := text[strings.Index(text, `"msg":"me"`):]
+	mine, _, _ = strings.Cut(mine, `"fields"`)
+	require.Equal(t, `"msg":"me","plugin":"runner-test",`, mine)
 }
 
 func TestLastWordsOfAPlugin(t *testing.T) {

@@ -55,6 +55,8 @@ func (a runnerActor) Run(ctx context.Context, req *pluginapi.RunRequest, out plu
 	case "gate": // a named pipe: the read ends when the test has opened and closed its end
 		_, err := os.ReadFile(filepath.Join(a.Dir, "gate"))
 		return &pluginapi.Result{ExitCode: 7}, err
+	case "panic":
+		panic("in the middle of a run")
 	case "hold", "child":
 		<-ctx.Done()
 		return &pluginapi.Result{ExitCode: -1, Signal: "SIGTERM", Message: context.Cause(ctx).Error()}, nil

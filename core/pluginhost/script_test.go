@@ -30,16 +30,20 @@ const (
 
 // script says what the plugin is that a test program acts as, and how it misbehaves.
 type script struct {
-	Kind   pluginapi.Kind `json:",omitempty"` // "": as its file is called
-	Name   string         `json:",omitempty"` // "": as its file is called
-	Types  []string       `json:",omitzero"`  // "type" or "type/runner"; nil: the plugin's name
-	Schema string         `json:",omitempty"` // of its configuration
-	Hang   string         `json:",omitempty"` // where it goes no further
-	Exit   string         `json:",omitempty"` // where the process ends
-	Refuse string         `json:",omitempty"` // why it does not take its configuration
-	Fail   string         `json:",omitempty"` // why it cannot be configured at the moment
-	Print  []string       `json:",omitempty"` // lines for stderr
-	Dir    string         // where test and plugin talk: journal and health
+	Kind    pluginapi.Kind `json:",omitempty"` // "": as its file is called
+	Name    string         `json:",omitempty"` // "": as its file is called
+	Types   []string       `json:",omitzero"`  // "type" or "type/runner"; nil: the plugin's name
+	Schema  string         `json:",omitempty"` // of its configuration
+	Hang    string         `json:",omitempty"` // where it goes no further
+	Exit    string         `json:",omitempty"` // where the process ends
+	Refuse  string         `json:",omitempty"` // why it does not take its configuration
+	Fail    string         `json:",omitempty"` // why it cannot be configured at the moment
+	Foreign string         `json:",omitempty"` // how it breaks the protocol
+	Flood   string         `json:",omitempty"` // what it prints without end: words for stderr
+	Panic   string         `json:",omitempty"` // where it panics
+	Await   string         `json:",omitempty"` // a file in Dir: the process ends at its start as long as it is not there
+	Print   []string       `json:",omitempty"` // lines for stderr
+	Dir     string         // where test and plugin talk: journal and health
 }
 
 // actor is what plugins of all kinds have in common.
@@ -60,10 +64,26 @@ func play(text string) {
 	}
 	a := actor{s}
 	a.note("start %d", os.Getpid())
+	_ = os.Rename(os.Args[0]+".new", os.Args[0]) // where the test has put a new version there
 	for _, line := range s.Print {
 		fmt.Fprintln(os.Stderr, line)
 	}
+	a.note("args %q", os.Args[1:])
+	if _, err := os.Stat(filepath.Join(s.Dir, s.Await)); err != nil {
+		os.Exit(4)
+	}
 	a.stumble(atStart)
+	if s.Flood != "" {
+		go func() {
+			for {
+				fmt.Fprint(os.Stderr, s.Flood) // of the moment: go-plugin puts a pipe of its own there
+			}
+		}()
+	}
+	if s.Foreign != "" {
+		foreign{a}.serve()
+		return
+	}
 	switch s.Kind {
 	case pluginapi.KindSource:
 		pluginapi.Serve(sourceActor{a})
@@ -92,6 +112,9 @@ func (s script) stumble(where string) {
 	if s.Exit == where {
 		os.Exit(3)
 	}
+	if s.Panic == where {
+		panic("at the " + where)
+	}
 	if s.Hang == where {
 		<-time.After(time.Hour) // a process that waits for nothing at all, Go would end
 	}
@@ -109,6 +132,9 @@ func (a actor) Describe(context.Context) (*pluginapi.Description, error) {
 	types := a.Types
 	if types == nil {
 		types = []string{a.Name}
+	}
+	if text, err := os.ReadFile(filepath.Join(a.Dir, "types")); err == nil { // of a new version
+		types = strings.Fields(string(text))
 	}
 	for _, t := range types {
 		name, runner, _ := strings.Cut(t, "/")

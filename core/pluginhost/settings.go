@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/stroem/stroem/core/schema"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -18,24 +19,24 @@ func settings(c *candidate, d *pluginapi.Description) (json.RawMessage, error) {
 	}
 	text, err := json.Marshal(config)
 	if err != nil {
-		return nil, fmt.Errorf("plugins.%s.config: %w", c.file, err)
+		return nil, fmt.Errorf("%s.config: %w", c.key(), err)
 	}
 	if len(d.ConfigSchema) == 0 {
 		if len(config) > 0 {
-			return nil, fmt.Errorf("plugins.%s.config: this plugin has no configuration; leave it out", c.file)
+			return nil, fmt.Errorf("%s.config: this plugin has no configuration; leave it out", c.key())
 		}
 		return text, nil
 	}
-	schema, err := resolveSchema(d.ConfigSchema)
+	resolved, err := schema.Resolve(d.ConfigSchema)
 	if err != nil {
 		return nil, err
 	}
 	var value any // of JSON types alone
 	if err := json.Unmarshal(text, &value); err != nil {
-		return nil, fmt.Errorf("plugins.%s.config: %w", c.file, err)
+		return nil, fmt.Errorf("%s.config: %w", c.key(), err)
 	}
-	if err := schema.Validate(value); err != nil {
-		return nil, violation(err, d.ConfigSchema).in("plugins." + c.file + ".config")
+	if err := resolved.Validate(value); err != nil {
+		return nil, violation(err, d.ConfigSchema).in(c.key() + ".config")
 	}
 	return text, nil
 }

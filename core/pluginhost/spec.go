@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/stroem/stroem/core/schema"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -25,7 +26,7 @@ func specSchemas(d *pluginapi.Description) (map[actionKey]*specSchema, error) {
 		if len(t.SpecSchema) == 0 {
 			continue
 		}
-		resolved, err := resolveSchema(t.SpecSchema)
+		resolved, err := schema.Resolve(t.SpecSchema)
 		if err != nil {
 			return nil, fmt.Errorf("action type %v: schema of its spec: %w", keyOf(t), err)
 		}

@@ -4,10 +4,12 @@ package pluginhost_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,6 +79,28 @@ func TestBadConfigurationIsFinal(t *testing.T) {
 	}
 }
 
+func TestConfigurationErrorsNameTheKey(t *testing.T) {
+	t.Parallel()
+	const schema = `{"type": "object", "properties": {"registries": {"type": "array", "items": {"type": "object",
+		"properties": {"host": {}, "port": {"type": "integer", "minimum": 1}}, "required": ["host"], "additionalProperties": false}}}}`
+	for name, c := range map[string]struct{ registry, want string }{
+		"type":    {`{"host": "h", "port": "p"}`, `plugins.runner-test.config.registries.port: the plugin's schema asks for type: "integer"`},
+		"bound":   {`{"host": "h", "port": 0}`, `plugins.runner-test.config.registries.port: the plugin's schema asks for minimum: 1`},
+		"missing": {`{}`, `plugins.runner-test.config.registries: missing ["host"]`},
+		"unknown": {`{"host": "h", "prot": 1}`, `plugins.runner-test.config.registries: unknown ["prot"]`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var registry any
+			require.NoError(t, json.Unmarshal([]byte(c.registry), &registry))
+			s := start(t, one(script{Schema: schema}), configure(func(p *pluginhost.PluginConfig) {
+				p.Config = map[string]any{"registries": []any{registry}}
+			}))
+			require.Equal(t, c.want, s.status("runner-test").LastError)
+		})
+	}
+}
+
 func TestConfigurationErrorsKeepSecrets(t *testing.T) {
 	t.Parallel()
 	s := start(t, one(script{Schema: colorSchema}), configure(func(p *pluginhost.PluginConfig) {
@@ -128,6 +152,36 @@ func TestTwoPluginsOfOneActionType(t *testing.T) {
 	require.Equal(t, pluginhost.StateReady, s.status("runner-c").State)
 }
 
+// TestConflictWithAPluginThatHasFailed has a plugin that comes up only when the other one, which offers the same, has failed
+// for good: whether there is a conflict does not depend on what starts or dies first.
+func TestConflictWithAPluginThatHasFailed(t *testing.T) {
+	t.Parallel()
+	s := start(t, map[string]script{"runner-test": {}, "runner-late": {Types: []string{"test"}, Await: "go"}},
+		limits(func(l *pluginhost.Limits) { l.Starts = 1 << 20 }))
+	rewrite(t, filepath.Join(s.dir, "runner-test"), 0o600)
+	require.NoError(t, syscall.Kill(s.status("runner-test").PID, syscall.SIGKILL))
+	s.awaitState(pluginhost.StateFailed)
+	require.Empty(t, s.host.ActionTypes())
+	require.NoError(t, os.WriteFile(filepath.Join(s.talk, "go"), nil, 0o600))
+	status := s.await("runner-late", "failed", func(status pluginhost.Status) bool { return status.State == pluginhost.StateFailed })
+	require.Contains(t, status.LastError, "two plugins offer the same: ")
+	require.Contains(t, status.LastError, filepath.Join(s.dir, "runner-test"))
+}
+
+func TestActionTypesOfANewVersion(t *testing.T) {
+	t.Parallel()
+	s := start(t, map[string]script{"runner-test": {Types: []string{"test", "old"}}})
+	_, ok := s.host.Runner("old", "")
+	require.True(t, ok)
+	require.NoError(t, os.WriteFile(filepath.Join(s.talk, "types"), []byte("test new"), 0o600))
+	s.kill()
+	s.awaitRestart()
+	_, ok = s.host.Runner("new", "")
+	require.True(t, ok)
+	_, ok = s.host.Runner("old", "")
+	require.False(t, ok)
+}
+
 func TestStartGivesUpWithItsContext(t *testing.T) {
 	t.Parallel()
 	s := prepare(t, one(script{Hang: atStart}))
@@ -150,4 +204,10 @@ func TestEnvironment(t *testing.T) {
 	require.Contains(t, env, "PATH="+os.Getenv("PATH"))
 	require.Contains(t, env, "HOME=/elsewhere", "the operator's word is the last")
 	require.NotContains(t, strings.Join(env, "\n"), "hunter2")
+}
+
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	s := start(t, one(script{}), configure(func(p *pluginhost.PluginConfig) { p.Args = []string{"-v", "two words", "$HOME"} }))
+	require.Equal(t, []string{`["-v" "two words" "$HOME"]`}, s.journal("args"))
 }

@@ -139,13 +139,19 @@ func (s *supervisor) run(stop context.Context) {
 
 // start launches a process and configures it.
 func (s *supervisor) start(stop context.Context) {
-	if err := s.check(s.host.config.RequirePinned); err != nil {
+	checked, err := s.check(s.host.config.RequirePinned)
+	if err != nil {
 		s.on(eventRefused, err)
 		return
 	}
 	i, description, err := launch(stop, s.candidate, s.host.config.Limits, s.log)
 	if err != nil {
 		s.on(eventLost, fmt.Errorf("start: %w", err))
+		return
+	}
+	if err := s.unchanged(checked); err != nil {
+		i.stop(0)
+		s.on(eventLost, err)
 		return
 	}
 	s.on(eventDescribed, nil)
@@ -230,10 +236,16 @@ func (s *supervisor) removeLost(stop context.Context, i *instance) {
 	}
 }
 
+// health asks a process whether it can work. A failure that the plugin reports means that it cannot; an error means that
+// there was no answer.
 func (s *supervisor) health(ctx context.Context, i *instance) (*pluginapi.Health, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.host.config.Limits.HealthTimeout)
 	defer cancel()
-	return i.plugin().CheckHealth(ctx)
+	health, err := i.plugin().CheckHealth(ctx)
+	if err == nil || ctx.Err() != nil || noAnswer(ctx, err) {
+		return health, err
+	}
+	return &pluginapi.Health{State: pluginapi.Unhealthy, Message: err.Error()}, nil
 }
 
 // watch asks a process that is up for its health until it is up no more.

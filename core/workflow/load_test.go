@@ -238,6 +238,10 @@ func TestPluginTypes(t *testing.T) {
 			"dependentRequired": {"retries": ["headers"]}}`)},
 		{Name: "acme.any"},
 		{Name: "acme.broken", SpecSchema: json.RawMessage(`{"type": 5}`)},
+		{Name: "acme.endless", SpecSchema: json.RawMessage(`{"$ref": "#"}`)},
+		{Name: "acme.null", SpecSchema: json.RawMessage(`{"properties": {"a": null}}`)},
+		{Name: "acme.tree", SpecSchema: json.RawMessage(`{
+			"additionalProperties": false, "properties": {"name": {"type": "string"}, "child": {"$ref": "#"}}}`)},
 		{Name: "shell", SpecSchema: json.RawMessage(`{"required": ["nothing"]}`)},
 	}}
 	_, diags := workflow.Parse("a.yaml", []byte(`actions:
@@ -252,9 +256,13 @@ func TestPluginTypes(t *testing.T) {
   any: {type: acme.any, what: [ever]}
   builtin: {type: shell, cmd: a}
   runner: {type: acme.any, runner: pod}
+  tree: {type: acme.tree, name: a, child: {child: {name: b}}}
+  branch: {type: acme.tree, name: a, child: {child: {nam: b}}}
 `), opts)
 	require.Equal(t, []string{
-		`warning: the plugin's schema for actions of type acme.broken cannot be used, so they are not checked: read schema: invalid value for "type": "5"`,
+		`warning: the plugin's schema for actions of type acme.broken cannot be used, so they are not checked: not a JSON schema: invalid value for "type": "5"`,
+		`warning: the plugin's schema for actions of type acme.endless cannot be used, so they are not checked: not a JSON schema that can be used: the schema refers to itself`,
+		`warning: the plugin's schema for actions of type acme.null cannot be used, so they are not checked: not a JSON schema: jsonschema: schema at /properties/a is nil`,
 		`a.yaml:4:31: error: this value is not valid: pattern: "ftp" does not match regular expression "^https?://"`,
 		`a.yaml:5:12: error: an action of type acme.http needs 'url'`,
 		`a.yaml:6:44: error: unknown key 'header' in an action of type acme.http; did you mean 'headers'?`,
@@ -262,6 +270,7 @@ func TestPluginTypes(t *testing.T) {
 		`a.yaml:8:10: error: this value is not valid: dependentRequired["retries"]: missing properties ["headers"]`,
 		`a.yaml:9:16: warning: no plugin that is known here runs actions of type 'acme.htp': their steps wait until a worker offers it; did you mean 'acme.http'?`,
 		`a.yaml:12:36: error: 'runner' is for shell actions; an action of type acme.any has none`,
+		`a.yaml:14:11: error: this value is not valid: unexpected additional properties ["nam"]`,
 	}, messages(diags))
 }
 

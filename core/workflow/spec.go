@@ -12,6 +12,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/schema"
 )
 
 //go:embed schema/*.json
@@ -119,18 +120,20 @@ func newSpecs(types []core.ActionType) (specs, Diagnostics) {
 	return all, diags
 }
 
+// newSpec reads the schema of a type, which a third party may have written.
 func newSpec(document []byte) (*spec, error) {
-	s := &spec{schema: &jsonschema.Schema{}, keys: map[string]*jsonschema.Resolved{}}
-	if err := json.Unmarshal(document, s.schema); err != nil {
-		return nil, fmt.Errorf("read schema: %w", err)
+	whole, err := schema.Resolve(document)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	if s.whole, err = s.schema.Resolve(nil); err != nil {
-		return nil, fmt.Errorf("resolve schema: %w", err)
-	}
+	s := &spec{schema: whole.Schema(), whole: whole, keys: map[string]*jsonschema.Resolved{}}
 	for name, property := range s.schema.Properties {
+		text, err := json.Marshal(property)
+		if err != nil {
+			return nil, fmt.Errorf("the schema of %s: %w", name, err)
+		}
 		// A property that refers to the rest of the schema is checked with the whole only.
-		if resolved, err := property.Resolve(nil); err == nil {
+		if resolved, err := schema.Resolve(text); err == nil {
 			s.keys[name] = resolved
 		}
 	}

@@ -32,10 +32,15 @@ func ClientConfig(cmd *exec.Cmd) *plugin.ClientConfig {
 	}
 }
 
-// DialOptions are the options that a connection to a plugin needs: its messages are limited to 16 MiB.
+// maxHeader is how much may accompany a message, the text and the details of an error among it.
+const maxHeader = 1 << 20
+
+// DialOptions are the options that a connection to a plugin needs: its messages are limited to 16 MiB, its errors to 1 MiB.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage)),
+		grpc.WithMaxHeaderListSize(maxHeader),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessage), grpc.MaxCallSendMsgSize(wire.MaxMessage),
+			grpc.ForceCodecV2(wire.Codec())),
 	}
 }
 

@@ -71,7 +71,7 @@ func (p *Plugin) CheckHealth(ctx context.Context) (*pluginapi.Health, error) {
 	if err != nil {
 		return nil, p.label.fail(err)
 	}
-	h := &pluginapi.Health{State: pluginapi.Unhealthy, Message: resp.GetMessage()}
+	h := &pluginapi.Health{State: pluginapi.Unhealthy, Message: clip(resp.GetMessage(), maxText)}
 	switch resp.GetState() {
 	case pluginv1.HealthState_HEALTH_STATE_HEALTHY:
 		h.State = pluginapi.Healthy

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/internal/pluginv1"
+	"github.com/stroem/stroem/pluginapi/internal/wire"
 )
 
 const (
@@ -101,7 +102,7 @@ func (r *Runner) follow(ctx context.Context, id string, grace time.Duration, out
 		overdue <- r.stop(streamCtx, id, grace, context.Cause(runCtx))
 		closeStream()
 	})
-	result, err := r.receive(stream, out, abort)
+	result, err := r.receive(stream, out, abort, closeStream)
 	closeStream()
 	if !unwatch() && <-overdue && result == nil {
 		return nil, pluginapi.Errorf(pluginapi.CodeTimeout, "%s: the run did not end within %v of being told to stop",
@@ -132,10 +133,12 @@ func (r *Runner) stop(stream context.Context, id string, grace time.Duration, ca
 	}
 }
 
-// receive hands the events of a run to out. After a failure of out it reads on to the end of the run.
-func (r *Runner) receive(stream eventStream, out pluginapi.Output, abort context.CancelCauseFunc) (*pluginapi.Result, error) {
+// receive hands the events of a run to out. After a failure of out it reads on to the end of the run. It calls endless when the
+// stream goes on after that.
+func (r *Runner) receive(stream eventStream, out pluginapi.Output, abort context.CancelCauseFunc, endless func()) (*pluginapi.Result, error) {
 	var result *pluginapi.Result
 	var outErr error
+	var last *time.Timer // since the result
 	started := false
 	for {
 		event, err := stream.Recv()
@@ -144,6 +147,8 @@ func (r *Runner) receive(stream eventStream, out pluginapi.Output, abort context
 			return nil, outErr
 		case errors.Is(err, io.EOF) && result != nil:
 			return result, nil
+		case err != nil && result != nil && !last.Stop():
+			return nil, r.label.broken("the stream of the run did not end within %v of its result", stopSlack)
 		case errors.Is(err, io.EOF):
 			return nil, r.label.broken("the run ended without a result")
 		case err != nil:
@@ -165,14 +170,19 @@ func (r *Runner) receive(stream eventStream, out pluginapi.Output, abort context
 			if !started {
 				return nil, r.label.broken("output came before the start of the run")
 			}
+			if len(e.Output.GetData()) > wire.MaxOutput {
+				return nil, r.label.broken("a chunk of output has %d bytes, more than %d", len(e.Output.GetData()), wire.MaxOutput)
+			}
 			if outErr == nil {
 				err = write(out, e.Output)
 			}
 		case *pluginv1.RunEvent_Finished:
 			result = &pluginapi.Result{
-				ExitCode: int(e.Finished.GetExitCode()), Signal: e.Finished.GetSignal(),
-				OOMKilled: e.Finished.GetOomKilled(), Message: e.Finished.GetMessage(),
+				ExitCode: int(e.Finished.GetExitCode()), Signal: clip(e.Finished.GetSignal(), maxDiagnostic),
+				OOMKilled: e.Finished.GetOomKilled(), Message: clip(e.Finished.GetMessage(), maxText),
 			}
+			last = time.AfterFunc(stopSlack, endless)
+			defer last.Stop()
 		}
 		if err != nil {
 			outErr = err

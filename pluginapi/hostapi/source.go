@@ -48,7 +48,7 @@ func (s *Source) revision(r *pluginv1.Revision) (*pluginapi.Revision, error) {
 	if !revisionID.MatchString(r.GetId()) {
 		return nil, s.label.broken("%q is not the id of a revision", r.GetId())
 	}
-	revision := &pluginapi.Revision{ID: r.GetId(), Author: r.GetAuthor(), Message: r.GetMessage()}
+	revision := &pluginapi.Revision{ID: r.GetId(), Author: clip(r.GetAuthor(), maxDiagnostic), Message: clip(r.GetMessage(), maxText)}
 	if r.GetTime() != nil {
 		revision.Time = r.GetTime().AsTime()
 	}

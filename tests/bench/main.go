@@ -1,6 +1,9 @@
-// Command bench measures Strøm beside baselines taken in the same run, and writes results.json and results.md. It needs a
+// Command bench measures Strøm beside baselines taken in the same run, and writes results.json and results.md. P1 to P9 need a
 // PostgreSQL (STROEM_TEST_DATABASE_URL; `make bench` starts one) with pgbench.
 //
+//	B1  one `true` through host and shell plugin         beside os/exec
+//	B2  the same, four at a time
+//	B3  100 MB of output through host and shell plugin   beside os/exec
 //	P1  trigger to completed, one step, idle system      beside a bare spawn with the same pauses
 //	P2  a chain of 50 steps                              beside 50 spawns in a row
 //	P3  1,000 jobs of one step                           beside xargs -P4
@@ -15,13 +18,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 )
 
 func main() {
 	bin := flag.String("bin", "bin", "directory of the programs")
 	out := flag.String("out", "bench", "directory of the results")
-	only := flag.String("only", "", "comma-separated: P1,P2,… (default: all)")
+	only := flag.String("only", "", "comma-separated: B1,P1,… (default: all)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -32,23 +36,49 @@ func main() {
 }
 
 func run(ctx context.Context, bin, out, only string) error {
-	s, err := newSystem(ctx, bin)
+	wanted := func(names string) bool {
+		return only == "" || slices.ContainsFunc(strings.Split(names, ","), func(name string) bool {
+			return slices.Contains(strings.Split(only, ","), name)
+		})
+	}
+	r := &report{}
+	if err := measure(ctx, r, wanted, func() (*boundary, func(), error) {
+		b, err := newBoundary(ctx, bin)
+		return b, func() { _ = b.close(ctx) }, err // it has been measured
+	}, []measurement[*boundary]{{"B1,B2", short}, {"B3", large}}); err != nil {
+		return err
+	}
+	if err := measure(ctx, r, wanted, func() (*system, func(), error) {
+		s, err := newSystem(ctx, bin)
+		return s, s.close, err
+	}, []measurement[*system]{{"P9", idle}, {"P1", single}, {"P2", chain}, {"P3", many}, {"P4", noop}, {"P5", fan}}); err != nil {
+		return err
+	}
+	return r.write(out)
+}
+
+// measurement adds results of the given names, separated by commas, to a report.
+type measurement[T any] struct {
+	names string
+	run   func(context.Context, T, *report) error
+}
+
+// measure takes the wanted measurements on something that is made for them, if there are any.
+func measure[T any](ctx context.Context, r *report, wanted func(names string) bool, start func() (T, func(), error), all []measurement[T]) error {
+	all = slices.DeleteFunc(all, func(m measurement[T]) bool { return !wanted(m.names) })
+	if len(all) == 0 {
+		return nil
+	}
+	subject, end, err := start()
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	r := &report{}
-	for _, m := range []struct {
-		name string
-		run  func(context.Context, *system, *report) error
-	}{{"P9", idle}, {"P1", single}, {"P2", chain}, {"P3", many}, {"P4", noop}, {"P5", fan}} {
-		if only != "" && !strings.Contains(","+only+",", ","+m.name+",") {
-			continue
-		}
-		fmt.Fprintln(os.Stderr, "measuring", m.name, "…")
-		if err := m.run(ctx, s, r); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+	defer end()
+	for _, m := range all {
+		fmt.Fprintln(os.Stderr, "measuring", m.names, "…")
+		if err := m.run(ctx, subject, r); err != nil {
+			return fmt.Errorf("%s: %w", m.names, err)
 		}
 	}
-	return r.write(out)
+	return nil
 }

@@ -9,7 +9,9 @@
 //
 // A plugin is started by go-plugin's handshake (protocol version 1, cookie STROEM_PLUGIN=workflow) with mutual TLS, and
 // serves PluginService together with exactly one of RunnerService, SourceService and LogStoreService. It must accept
-// messages of 16 MiB. All rpcs may be called concurrently. Failures are gRPC statuses; ErrorDetail may accompany them.
+// messages of 16 MiB and must not send larger ones. All rpcs may be called concurrently. Failures are gRPC statuses;
+// ErrorDetail may accompany them. Texts for people are cut off at 16 KiB, diagnostics at 1 KiB each and at 100.
+// Its socket belongs into the directory that PLUGIN_UNIX_SOCKET_DIR names; the host removes that with the process.
 // The plugin's standard error is its log, one JSON object per line with the keys @level, @message and @timestamp.
 
 package pluginv1
@@ -315,7 +317,8 @@ func (x *DescribeResponse) GetSettingsSchema() []byte {
 	return nil
 }
 
-// ActionType is a type of action that a runner executes. The pair (name, runner) is unique among all plugins.
+// ActionType is a type of action that a runner executes. The pair (name, runner) is unique among all plugins. JSON Schemas refer
+// to their own parts alone (#/$defs/name), and never in a circle that does not go deeper into the value.
 type ActionType struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Third parties use vendor.name.

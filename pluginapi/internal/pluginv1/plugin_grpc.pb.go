@@ -9,7 +9,9 @@
 //
 // A plugin is started by go-plugin's handshake (protocol version 1, cookie STROEM_PLUGIN=workflow) with mutual TLS, and
 // serves PluginService together with exactly one of RunnerService, SourceService and LogStoreService. It must accept
-// messages of 16 MiB. All rpcs may be called concurrently. Failures are gRPC statuses; ErrorDetail may accompany them.
+// messages of 16 MiB and must not send larger ones. All rpcs may be called concurrently. Failures are gRPC statuses;
+// ErrorDetail may accompany them. Texts for people are cut off at 16 KiB, diagnostics at 1 KiB each and at 100.
+// Its socket belongs into the directory that PLUGIN_UNIX_SOCKET_DIR names; the host removes that with the process.
 // The plugin's standard error is its log, one JSON object per line with the keys @level, @message and @timestamp.
 
 package pluginv1
@@ -40,7 +42,7 @@ const (
 // PluginService is what every plugin serves.
 type PluginServiceClient interface {
 	// Describe says what the plugin is. Called first, right after the start; may be called again at any time. It must not
-	// block and has no side effects; the answer never changes.
+	// block and has no side effects; the answer never changes. At most 1,000 action types, 2 MiB of schemas and examples.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Configure hands over the operator's settings. Called once, after Describe and before everything else but Describe.
 	// It must not wait for remote services. INVALID_ARGUMENT, with diagnostics in ErrorDetail where possible, means that
@@ -109,7 +111,7 @@ func (c *pluginServiceClient) Validate(ctx context.Context, in *ValidateRequest,
 // PluginService is what every plugin serves.
 type PluginServiceServer interface {
 	// Describe says what the plugin is. Called first, right after the start; may be called again at any time. It must not
-	// block and has no side effects; the answer never changes.
+	// block and has no side effects; the answer never changes. At most 1,000 action types, 2 MiB of schemas and examples.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Configure hands over the operator's settings. Called once, after Describe and before everything else but Describe.
 	// It must not wait for remote services. INVALID_ARGUMENT, with diagnostics in ErrorDetail where possible, means that

@@ -32,7 +32,7 @@ const (
 // RunnerService executes the steps of jobs.
 type RunnerServiceClient interface {
 	// Run executes one step and streams what happens: first started, then output, then exactly one finished, then the end
-	// of the stream with status OK. Called once per run_id. It lasts as long as the step.
+	// of the stream with status OK, within five seconds. Called once per run_id. It lasts as long as the step.
 	//
 	// An exit code other than zero is a finished event. A stream that ends with an error status, or with OK but without
 	// finished, means that the step could not be run: it counts as a failure of the infrastructure.
@@ -136,7 +136,7 @@ type RunnerService_AttachClient = grpc.ServerStreamingClient[RunEvent]
 // RunnerService executes the steps of jobs.
 type RunnerServiceServer interface {
 	// Run executes one step and streams what happens: first started, then output, then exactly one finished, then the end
-	// of the stream with status OK. Called once per run_id. It lasts as long as the step.
+	// of the stream with status OK, within five seconds. Called once per run_id. It lasts as long as the step.
 	//
 	// An exit code other than zero is a finished event. A stream that ends with an error status, or with OK but without
 	// finished, means that the step could not be run: it counts as a failure of the infrastructure.
