@@ -34,7 +34,8 @@ type process struct {
 	cmd     *exec.Cmd
 	client  *plugin.Client
 	log     *stderrLog
-	tmp     string // its TMPDIR: sockets of plugins that are killed stay there
+	printed *stderrLog // what a Go plugin prints to os.Stdout and os.Stderr, which go-plugin takes another way
+	tmp     string     // its TMPDIR: sockets of plugins that are killed stay there
 	endOnce sync.Once
 }
 
@@ -57,10 +58,10 @@ func launch(c *command) (*process, *grpc.ClientConn, error) {
 		}
 	}
 	cmd.SysProcAttr = ownGroup()
-	p := &process{command: c, cmd: cmd, log: &stderrLog{}, tmp: tmp}
+	p := &process{command: c, cmd: cmd, log: &stderrLog{}, printed: &stderrLog{}, tmp: tmp}
 	cfg := hostapi.ClientConfig(cmd)
 	cfg.Logger = hclog.NewNullLogger()
-	cfg.Stderr = p.log
+	cfg.Stderr, cfg.SyncStdout, cfg.SyncStderr = p.log, p.printed, p.printed
 	p.client = plugin.NewClient(cfg)
 	conn, err := hostapi.Connect(p.client)
 	if err != nil {
@@ -96,6 +97,9 @@ func (p *process) kill() {
 		killGroup(p.cmd.Process)
 	}
 }
+
+// logged is all that the plugin has said so far.
+func (p *process) logged() string { return p.log.String() + p.printed.String() }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 

@@ -107,8 +107,9 @@ const (
 func (s *runnerSuite) cases() []Case {
 	e := s.examples
 	var cases []Case
+	prefix := strings.ReplaceAll(TypeKey(s.actionType), "/", "-") + " "
 	add := func(title string, rule Rule, test func(t TB), needs ...string) {
-		cases = append(cases, newCase(TypeKey(s.actionType)+" "+title, rule, test).unless(needs...))
+		cases = append(cases, newCase(prefix+title, rule, test).unless(needs...))
 	}
 	example := func(spec json.RawMessage, what string) string {
 		if len(spec) > 0 {

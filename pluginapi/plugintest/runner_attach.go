@@ -68,7 +68,7 @@ func (s *runnerSuite) testAttachSince(t TB) {
 	known := time.Now()
 	i, rest := s.attach(t, req, dataDir, all.state, known)
 	rest.isAttached(t)
-	s.discard(t, i, rest, req)
+	s.discard(t, i, rest)
 	if n := rest.size(); n > 0 {
 		t.Errorf("Attach since %v sent %d bytes, all of which had come before", known.Format(time.RFC3339Nano), n)
 	}
