@@ -52,7 +52,7 @@ func check(t *testing.T, breakages ...string) (rules []string, outcomes []plugin
 	for _, o := range outcomes {
 		require.Equal(t, o.Status == plugintest.Failed, len(o.Failures) > 0, "%+v", o)
 		for _, f := range o.Failures {
-			require.Contains(t, plugintest.Rules(), f.Rule)
+			require.True(t, slices.Contains(plugintest.Rules(), f.Rule), "%+v", f)
 			require.NotEmpty(t, f.Message)
 			broken[f.Rule.ID] = true
 			t.Logf("%s: %s: %s", o.Case, f.Rule.ID, f.Message)

@@ -143,7 +143,7 @@ const goneLimit = 10 * time.Second
 func (s *pluginSuite) testHostGone(t TB) {
 	order := &hostOrder{}
 	if s.unconfigured == "" {
-		order.Config, order.DataDir = orEmpty(s.config), t.TempDir()
+		order.Config, order.DataDir = orEmpty(s.config), runDir(t)
 	}
 	report := s.doomed(t, order)
 	if !eventually(t, goneLimit, func() bool { return !alive(report.PID) }) {

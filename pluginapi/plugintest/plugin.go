@@ -55,7 +55,7 @@ func describe(t TB, p pluginapi.Plugin) *pluginapi.Description {
 // configure prepares a fresh instance for work, with a data directory of its own.
 func (s *pluginSuite) configure(t TB, i *Instance) {
 	t.Helper()
-	s.configureIn(t, i, t.TempDir())
+	s.configureIn(t, i, runDir(t))
 }
 
 func (s *pluginSuite) configureIn(t TB, i *Instance, dataDir string) {

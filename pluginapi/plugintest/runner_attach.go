@@ -44,7 +44,7 @@ func (f *flight) isAttached(t TB) {
 }
 
 func (s *runnerSuite) testAttach(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	lost := s.lose(t, req, dataDir, false)
 	i, f := s.attach(t, req, dataDir, lost.state, time.Time{})
 	f.isAttached(t)
@@ -56,7 +56,7 @@ func (s *runnerSuite) testAttach(t TB) {
 
 // testAttachSince attaches to the same run twice: the line that it wrote is to come with the first attempt alone.
 func (s *runnerSuite) testAttachSince(t TB) {
-	req, dataDir := s.request(t, s.examples.Stubborn), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Stubborn), runDir(t)
 	lost := s.lose(t, req, dataDir, true)
 	i, all := s.attach(t, req, dataDir, lost.state, time.Time{})
 	all.isAttached(t)
@@ -75,7 +75,7 @@ func (s *runnerSuite) testAttachSince(t TB) {
 }
 
 func (s *runnerSuite) testAttachGone(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	lost := s.lose(t, req, dataDir, false)
 	i := s.open(t)
 	s.configureIn(t, i, dataDir)

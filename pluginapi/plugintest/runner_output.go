@@ -124,8 +124,10 @@ func (s *runnerSuite) discard(t TB, i *Instance, f *flight) {
 }
 
 const (
-	pressureTime   = time.Second
-	pressureMemory = 64 << 20
+	pressureQuiet  = time.Second     // without growth: the step is being held up
+	pressureTime   = 5 * time.Second // with growth, at most
+	pressureStep   = 1 << 20         // what counts as growth
+	pressureMemory = 64 << 20        // what counts as gathering
 )
 
 // testPressure starts a step that writes without end, reads nothing of it, and looks at the memory of the plugin.
@@ -135,10 +137,12 @@ func (s *runnerSuite) testPressure(t TB) {
 	before := memory(pid)
 	f := s.fly(t, i, s.request(t, s.examples.Endless), gate)
 	wait(t, "the start", f.started, patience)
-	grown := int64(0)
+	grown, last := int64(0), time.Now()
 	eventually(t, pressureTime, func() bool {
-		grown = memory(pid) - before
-		return grown > pressureMemory
+		if now := memory(pid) - before; now > grown+pressureStep {
+			grown, last = now, time.Now()
+		}
+		return grown > pressureMemory || time.Since(last) > pressureQuiet
 	})
 	if grown > pressureMemory {
 		t.Errorf("the memory of the plugin has grown by %d MiB while nobody read the output", grown>>20)

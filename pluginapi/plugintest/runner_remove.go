@@ -64,7 +64,7 @@ func (s *runnerSuite) lose(t TB, req *pluginv1.RunRequest, dataDir string, outpu
 
 // testRemoveLost removes a run with nothing but its state, in a new process.
 func (s *runnerSuite) testRemoveLost(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	lost := s.lose(t, req, dataDir, false)
 	i := s.open(t)
 	s.configureIn(t, i, dataDir)
@@ -77,7 +77,7 @@ func (s *runnerSuite) testRemoveLost(t TB) {
 
 // testRunHostGone kills a host in the middle of a run.
 func (s *runnerSuite) testRunHostGone(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	order, err := proto.Marshal(req)
 	wantOK(t, "encode a request", err)
 	begin := time.Now()

@@ -51,7 +51,7 @@ func run(args []string) error {
 
 // check runs the suite on this program with the given arguments.
 func check(args []string) error {
-	opts := plugintest.RunnerOptions{BadConfig: []byte(`{"x": 1}`), StopGrace: time.Second}
+	opts := plugintest.RunnerOptions{BadConfig: []byte(`{"x": 1}`), StopGrace: 2 * time.Second}
 	outcomes, err := plugintest.Check(context.Background(), func(t plugintest.TB) []plugintest.Case {
 		return plugintest.RunnerCases(t, plugintest.Binary(os.Args[0], args...), opts)
 	}, plugintest.CheckOptions{Parallel: 20})

@@ -181,6 +181,9 @@ func signalAsCode() rewriter {
 	}
 }
 
+// maxQueue keeps what is wrong in bounds: 100 MiB of chunks.
+const maxQueue = 1600
+
 // gathersOutput takes everything at once, and sends it when the host reads.
 func gathersOutput() rewriter {
 	q := &queue{done: make(chan struct{})}
@@ -188,10 +191,7 @@ func gathersOutput() rewriter {
 	var once sync.Once
 	return func(event *pluginv1.RunEvent, send sender) error {
 		once.Do(func() { go q.drain(send) })
-		q.mu.Lock()
-		q.events = append(q.events, event)
-		q.more.Signal()
-		q.mu.Unlock()
+		q.add(event)
 		if event.GetFinished() != nil {
 			<-q.done
 			return q.err
@@ -205,7 +205,17 @@ type queue struct {
 	more   sync.Cond
 	events []*pluginv1.RunEvent
 	done   chan struct{}
-	err    error // set before done is closed
+	err    error // of the first event that could not be sent
+}
+
+func (q *queue) add(event *pluginv1.RunEvent) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.events) >= maxQueue && q.err == nil {
+		q.more.Wait()
+	}
+	q.events = append(q.events, event)
+	q.more.Broadcast()
 }
 
 // drain sends what comes, up to finished.
@@ -218,8 +228,13 @@ func (q *queue) drain(send sender) {
 		}
 		event := q.events[0]
 		q.events = q.events[1:]
+		q.more.Broadcast()
 		q.mu.Unlock()
-		if q.err = send(event); q.err != nil || event.GetFinished() != nil {
+		if err := send(event); err != nil || event.GetFinished() != nil {
+			q.mu.Lock()
+			q.err = err
+			q.more.Broadcast()
+			q.mu.Unlock()
 			return
 		}
 	}
