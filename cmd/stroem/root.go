@@ -45,7 +45,7 @@ Exit codes: 0 done · 1 error, or the job failed · 2 wrong usage · 3 timed out
 	})
 	root.AddCommand(
 		a.validateCommand(), a.triggerCommand(), a.statusCommand(), a.logsCommand(), a.tasksCommand(), a.jobsCommand(),
-		a.workspacesCommand(), a.workersCommand(), a.cancelCommand(), a.devCommand(), a.versionCommand(),
+		a.workspacesCommand(), a.workersCommand(), a.cancelCommand(), a.devCommand(), a.pluginCommand(), a.versionCommand(),
 	)
 	usageErrors(root)
 	return root

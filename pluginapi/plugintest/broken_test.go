@@ -101,7 +101,7 @@ func TestBreakagesAreFoundAndNamed(t *testing.T) {
 			"attach-repeats":    {"runner/attach-since"},
 			"finished-twice":    {"runner/finished-once"},
 			"logs-spec":         {"runner/secrets"},
-			"remove-knows-only": {"runner/remove", "runner/remove-lost"},
+			"remove-knows-only": {"runner/remove", "runner/remove-lost", "runner/remove-running"},
 		},
 		{
 			"attaches-to-gone": {"runner/attach"},

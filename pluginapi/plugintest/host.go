@@ -107,7 +107,9 @@ func hostMain(in io.Reader, out io.Writer) error {
 // doomed starts a host, lets it start the plugin and the run, and kills it.
 func (s *pluginSuite) doomed(t TB, order *hostOrder) hostReport {
 	t.Helper()
-	order.Plugin = s.binary
+	binary := *s.binary
+	binary.Tmp = runDir(t) // the host cannot remove it
+	order.Plugin = &binary
 	self, err := os.Executable()
 	wantOK(t, "find this program", err)
 	cmd := exec.CommandContext(t.Context(), self, actAsHost)

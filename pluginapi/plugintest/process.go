@@ -20,6 +20,7 @@ import (
 type command struct {
 	Path string
 	Args []string
+	Tmp  string // for its TMPDIR; "": a new directory, removed with the process
 }
 
 // passed are the variables that a plugin sees of the host's, as with a real host.
@@ -46,9 +47,13 @@ const (
 
 // launch starts a plugin and connects to it. It tells the plugin to log everything.
 func launch(c *command) (*process, *grpc.ClientConn, error) {
-	tmp, err := os.MkdirTemp("", "stroem-") // short: the paths of sockets have a limit
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a directory for the plugin: %w", err)
+	tmp, made := c.Tmp, ""
+	if tmp == "" {
+		var err error
+		if made, err = os.MkdirTemp("", "stroem-"); err != nil { // short: the paths of sockets have a limit
+			return nil, nil, fmt.Errorf("make a directory for the plugin: %w", err)
+		}
+		tmp = made
 	}
 	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // the caller names the program; end ends it
 	cmd.Env = append(hostapi.Env(slog.LevelDebug), "TMPDIR="+tmp, "TEMP="+tmp, "TMP="+tmp)
@@ -58,7 +63,7 @@ func launch(c *command) (*process, *grpc.ClientConn, error) {
 		}
 	}
 	cmd.SysProcAttr = ownGroup()
-	p := &process{command: c, cmd: cmd, log: &stderrLog{}, printed: &stderrLog{}, tmp: tmp}
+	p := &process{command: c, cmd: cmd, log: &stderrLog{}, printed: &stderrLog{}, tmp: made}
 	cfg := hostapi.ClientConfig(cmd)
 	cfg.Logger = hclog.NewNullLogger()
 	cfg.Stderr, cfg.SyncStdout, cfg.SyncStderr = p.log, p.printed, p.printed

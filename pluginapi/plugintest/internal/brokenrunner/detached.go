@@ -91,8 +91,6 @@ func (r *runner) Attach(ctx context.Context, req *pluginapi.AttachRequest, out p
 	if r.repeatsOutput {
 		since = time.Time{}
 	}
-	ctx, end := r.begin(ctx, req.RunID)
-	defer end()
 	return d.follow(ctx, req.StopGrace, since, out)
 }
 
@@ -118,7 +116,7 @@ func (d *detached) follow(ctx context.Context, grace time.Duration, since time.T
 		select {
 		case <-stop:
 			stop = nil
-			if errors.Is(context.Cause(ctx), context.Canceled) || errors.Is(context.Cause(ctx), pluginapi.ErrHostGone) {
+			if errors.Is(context.Cause(ctx), pluginapi.ErrHostGone) {
 				grace = 0
 			}
 			force = time.After(grace)

@@ -16,7 +16,6 @@ type faults struct {
 	describesAnew      bool
 	hasNoGrace         bool
 	leavesProcesses    bool
-	leavesRunning      bool
 	logsEnv            bool
 	logsSpec           bool
 	logsText           bool
@@ -33,21 +32,20 @@ type faults struct {
 
 // breakages are the faults that there are, by name.
 var breakages = map[string]func(f *faults){
-	"accepts-any-spec":    func(f *faults) { f.acceptsAnything = true },
-	"attach-repeats":      func(f *faults) { f.repeatsOutput = true },
-	"attaches-to-gone":    func(f *faults) { f.attachesToAnything = true },
-	"describes-anew":      func(f *faults) { f.describesAnew = true },
-	"leaves-processes":    func(f *faults) { f.leavesProcesses = true },
-	"logs-env":            func(f *faults) { f.logsEnv = true },
-	"logs-spec":           func(f *faults) { f.logsSpec = true },
-	"logs-text":           func(f *faults) { f.logsText = true },
-	"lost-tail":           func(f *faults) { f.losesTail = true },
-	"no-grace":            func(f *faults) { f.hasNoGrace = true },
-	"outlives-host":       func(f *faults) { f.outlivesHost = true },
-	"remove-does-nothing": func(f *faults) { f.leavesRunning = true },
-	"remove-knows-only":   func(f *faults) { f.removesKnownOnly = true },
-	"state-has-env":       func(f *faults) { f.stateHasEnv = true },
-	"stop-is-success":     func(f *faults) { f.stoppedIsSuccess = true },
+	"accepts-any-spec":  func(f *faults) { f.acceptsAnything = true },
+	"attach-repeats":    func(f *faults) { f.repeatsOutput = true },
+	"attaches-to-gone":  func(f *faults) { f.attachesToAnything = true },
+	"describes-anew":    func(f *faults) { f.describesAnew = true },
+	"leaves-processes":  func(f *faults) { f.leavesProcesses = true },
+	"logs-env":          func(f *faults) { f.logsEnv = true },
+	"logs-spec":         func(f *faults) { f.logsSpec = true },
+	"logs-text":         func(f *faults) { f.logsText = true },
+	"lost-tail":         func(f *faults) { f.losesTail = true },
+	"no-grace":          func(f *faults) { f.hasNoGrace = true },
+	"outlives-host":     func(f *faults) { f.outlivesHost = true },
+	"remove-knows-only": func(f *faults) { f.removesKnownOnly = true },
+	"state-has-env":     func(f *faults) { f.stateHasEnv = true },
+	"stop-is-success":   func(f *faults) { f.stoppedIsSuccess = true },
 
 	"exit-code-as-error": onEvents(exitCodeAsError),
 	"finished-missing":   onEvents(finishedMissing),
@@ -63,6 +61,7 @@ var breakages = map[string]func(f *faults){
 
 	"configured-again":     onCalls(configuredAgain),
 	"ignores-stop":         onCalls(ignoresStop),
+	"remove-does-nothing":  onCalls(removeDoesNothing),
 	"small-messages":       onCalls(smallMessages),
 	"stop-only-once":       onCalls(stopOnlyOnce),
 	"unhealthy-in-silence": onCalls(unhealthyInSilence),

@@ -12,7 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stroem/stroem/pluginapi"
@@ -40,25 +40,16 @@ type runner struct {
 	log    *slog.Logger
 	stderr io.Writer // the plugin's own; go-plugin takes os.Stderr
 
-	mu         sync.Mutex
-	configured bool
-	running    map[string]*step
-}
-
-type step struct {
-	cancel context.CancelFunc
-	ended  chan struct{}
+	configured atomic.Bool
 }
 
 func newRunner(f faults) *runner {
-	return &runner{faults: f, log: pluginapi.NewLogger(), stderr: os.Stderr, running: map[string]*step{}}
+	return &runner{faults: f, log: pluginapi.NewLogger(), stderr: os.Stderr}
 }
 
 func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	version := "1"
-	if r.configured && r.describesAnew {
+	if r.configured.Load() && r.describesAnew {
 		version = "2"
 	}
 	schema := json.RawMessage(`{"type": "object"}`)
@@ -89,12 +80,10 @@ func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
 }
 
 func (r *runner) Configure(_ context.Context, cfg *pluginapi.Config) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if string(cfg.Settings) != "{}" {
 		return pluginapi.Errorf(pluginapi.CodeInvalid, "there is nothing to set")
 	}
-	r.configured = true
+	r.configured.Store(true)
 	if r.logsText {
 		fmt.Fprintln(r.stderr, "hello, this is no JSON")
 	}
@@ -116,8 +105,6 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 	if r.logsSpec {
 		r.log.InfoContext(ctx, "run", "spec", string(req.Spec))
 	}
-	ctx, end := r.begin(ctx, req.RunID)
-	defer end()
 	if req.Type == detachedType {
 		return r.runDetached(ctx, req, s, out)
 	}
@@ -139,22 +126,6 @@ func (r *runner) state(req *pluginapi.RunRequest) []byte {
 		return state
 	}
 	return nil
-}
-
-// begin notes that a run is under way; the caller calls end when it is over.
-func (r *runner) begin(ctx context.Context, id string) (runCtx context.Context, end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	s := &step{cancel: cancel, ended: make(chan struct{})}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.running[id] = s
-	return ctx, func() {
-		cancel()
-		close(s.ended)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.running, id)
-	}
 }
 
 // count is the step.
@@ -192,8 +163,7 @@ func (r *runner) count(ctx context.Context, req *pluginapi.RunRequest, s spec, s
 
 func stopped() *pluginapi.Result { return &pluginapi.Result{ExitCode: -1, Signal: "SIGTERM"} }
 
-// interrupted ends a step that was told to stop, as a stubborn one by force. Only a run that is removed, or whose host is
-// gone, has no grace.
+// interrupted ends a step that was told to stop, a stubborn one by force. One whose host is gone has no grace.
 func (r *runner) interrupted(ctx context.Context, req *pluginapi.RunRequest, s spec) *pluginapi.Result {
 	cause := context.Cause(ctx)
 	told := errors.Is(cause, pluginapi.ErrStopped) || errors.Is(cause, pluginapi.ErrTimedOut)
@@ -203,29 +173,15 @@ func (r *runner) interrupted(ctx context.Context, req *pluginapi.RunRequest, s s
 	case !s.Stubborn:
 		return stopped()
 	case told && !r.hasNoGrace:
-		r.mu.Lock()
-		run := r.running[req.RunID]
-		r.mu.Unlock()
-		select {
-		case <-time.After(req.StopGrace):
-		case <-run.ended:
-		}
+		<-time.After(req.StopGrace)
 	}
 	return &pluginapi.Result{ExitCode: -1, Signal: "SIGKILL"}
 }
 
+// Remove is called when the run is not under way any more.
 func (r *runner) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
-	r.mu.Lock()
-	run := r.running[req.RunID]
-	r.mu.Unlock()
-	switch {
-	case run == nil && r.removesKnownOnly:
+	if len(req.State) == 0 && r.removesKnownOnly {
 		return pluginapi.Errorf(pluginapi.CodeNotFound, "no run %s", req.RunID)
-	case run != nil && r.leavesRunning:
-		return nil
-	case run != nil:
-		run.cancel()
-		<-run.ended
 	}
 	return removeDetached(req.State)
 }

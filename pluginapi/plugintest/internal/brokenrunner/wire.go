@@ -247,6 +247,13 @@ func ignoresStop(req any, next func() (any, error)) (any, error) {
 	return next()
 }
 
+func removeDoesNothing(req any, next func() (any, error)) (any, error) {
+	if remove, isRemove := req.(*pluginv1.RemoveRequest); isRemove && remove.GetState() == nil {
+		return &pluginv1.RemoveResponse{}, nil
+	}
+	return next()
+}
+
 var stops atomic.Int32
 
 func stopOnlyOnce(req any, next func() (any, error)) (any, error) {
