@@ -18,6 +18,7 @@ func (a *app) pluginCommand() *cobra.Command {
 		Use:   "plugin",
 		Short: "Look at plugins, check and write them",
 		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		a.pluginDescribeCommand(), a.pluginHashCommand(), a.pluginCheckCommand(), a.pluginNewCommand(),

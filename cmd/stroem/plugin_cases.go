@@ -65,7 +65,7 @@ func jsonOrFile(argument string) (json.RawMessage, error) {
 	text := []byte(argument)
 	if !strings.HasPrefix(strings.TrimSpace(argument), "{") {
 		var err error
-		if text, err = os.ReadFile(argument); err != nil {
+		if text, err = os.ReadFile(argument); err != nil { //nolint:gosec // named by the user
 			return nil, err
 		}
 	}
@@ -80,7 +80,7 @@ func jsonOrFile(argument string) (json.RawMessage, error) {
 }
 
 func readCaseFile(path string) (*caseFile, error) {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // named by the user
 	if err != nil {
 		return nil, err
 	}

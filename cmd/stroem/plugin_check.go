@@ -91,7 +91,7 @@ func (a *app) pluginCheck(ctx context.Context, binary string, args []string, f c
 		return err
 	}
 	defer end()
-	suite, err := c.suite(d)
+	suite, err := c.suite(d) //nolint:contextcheck // each case has its own
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}

@@ -172,7 +172,7 @@ func (p *newPlugin) writeModule(root *os.Root) error {
 		}
 		text += fmt.Sprintf("\nrequire %s v0.0.0\n\nreplace %s => %q\n", ourModule, ourModule, filepath.ToSlash(checkout))
 		// What the checkout knows of its dependencies need not be asked for again.
-		if sums, err := os.ReadFile(filepath.Join(checkout, "go.sum")); err == nil {
+		if sums, err := os.ReadFile(filepath.Join(checkout, "go.sum")); err == nil { //nolint:gosec // named by the user
 			if err := root.WriteFile("go.sum", sums, 0o644); err != nil {
 				return err
 			}

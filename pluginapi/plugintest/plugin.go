@@ -39,6 +39,7 @@ func (s *pluginSuite) look(t TB) *pluginapi.Description {
 
 // Describe starts an instance and returns what the plugin says about itself.
 func Describe(ctx context.Context, open Opener) (*pluginapi.Description, error) {
+	//nolint:contextcheck // the TB has the context
 	return perform(ctx, time.Minute, func(t TB) *pluginapi.Description {
 		return describe(t, hostapi.NewPlugin(open(t), "plugin"))
 	})

@@ -54,7 +54,7 @@ type detached struct {
 
 // startStep starts a step in a session of its own.
 func startStep(req *pluginapi.RunRequest, args []string) (*detached, error) {
-	cmd := exec.Command(os.Args[0], append([]string{stepArg, req.ScratchDir}, args...)...) //nolint:gosec,noctx // this very program; it outlives this one
+	cmd := exec.Command(os.Args[0], append([]string{stepArg, req.ScratchDir}, args...)...) //nolint:noctx // it outlives this process
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	for name, value := range req.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)
@@ -160,9 +160,8 @@ func removeDetached(state []byte) error {
 		return nil
 	}
 	var d detached
-	if err := json.Unmarshal(state, &d); err != nil || d.PID <= 1 {
-		return nil // of the other type
+	if json.Unmarshal(state, &d) == nil && d.PID > 1 { // else it is of the other type
+		d.kill()
 	}
-	d.kill()
 	return nil
 }

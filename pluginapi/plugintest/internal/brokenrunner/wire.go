@@ -282,7 +282,7 @@ func configuredAgain(req any, next func() (any, error)) (any, error) {
 
 func worksUnconfigured(req any, next func() (any, error)) (any, error) {
 	resp, err := next()
-	if _, isHealth := req.(*pluginv1.CheckHealthRequest); isHealth && err != nil {
+	if _, isHealth := req.(*pluginv1.CheckHealthRequest); isHealth && status.Code(err) == codes.FailedPrecondition {
 		return &pluginv1.CheckHealthResponse{State: pluginv1.HealthState_HEALTH_STATE_HEALTHY}, nil
 	}
 	return resp, err
