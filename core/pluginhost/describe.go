@@ -89,7 +89,9 @@ func sizeOf(d *pluginapi.Description) int {
 	for _, t := range d.ActionTypes {
 		e := t.Examples
 		size += len(t.SpecSchema)
-		for _, example := range []json.RawMessage{e.Succeed, e.Fail, e.Long, e.Large, e.Stubborn, e.Killed} {
+		for _, example := range []json.RawMessage{
+			e.Succeed, e.Fail, e.Long, e.Large, e.Stubborn, e.Killed, e.Unterminated, e.Endless,
+		} {
 			size += len(example)
 		}
 	}

@@ -47,7 +47,8 @@ type RunnerServiceClient interface {
 	// may also mean that it has not begun yet: the host repeats the call for as long as the stream is open.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
-	// that, also for runs that never started or are unknown to the plugin. Idempotent. May take as long as that needs.
+	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
+	// long as that needs.
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
 	// streams: started first, with the state as it is now. Called after the worker was started anew, before Stop or Remove.
@@ -151,7 +152,8 @@ type RunnerServiceServer interface {
 	// may also mean that it has not begun yet: the host repeats the call for as long as the stream is open.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
-	// that, also for runs that never started or are unknown to the plugin. Idempotent. May take as long as that needs.
+	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
+	// long as that needs.
 	Remove(context.Context, *RemoveRequest) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
 	// streams: started first, with the state as it is now. Called after the worker was started anew, before Stop or Remove.
