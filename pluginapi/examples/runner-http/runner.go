@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+var (
+	//go:embed schema/config.json
+	configSchema []byte
+	//go:embed schema/spec.json
+	specSchema []byte
+)
+
+// config is what the operator may set.
+type config struct {
+	MaxResponseBytes int64 `json:"max_response_bytes"`
+}
+
+// runner implements pluginapi.Runner. Its methods are called from many goroutines at the same time.
+type runner struct {
+	log       *slog.Logger
+	transport *http.Transport
+	config    config // set by Configure, which comes before any run
+
+	mu      sync.Mutex
+	running map[string]run
+}
+
+// run is a run under way.
+type run struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+func newRunner(log *slog.Logger) *runner {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableCompression = true // so that max_response_bytes bounds what travels and what is put out
+	return &runner{log: log, transport: transport, running: map[string]run{}}
+}
+
+// Describe says what the plugin is. The name is also that of the file: runner-example.http.
+func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
+	return &pluginapi.Description{
+		Name:         "example.http",
+		Version:      "1.0.0",
+		ConfigSchema: configSchema,
+		ActionTypes: []pluginapi.ActionType{{
+			Name:       "example.http_request",
+			Tag:        "http",
+			SpecSchema: specSchema,
+			// No Examples: a request needs a server, which the conformance test brings along.
+		}},
+	}, nil
+}
+
+// Configure takes the operator's settings. The host has checked them against the schema; a plugin that is stricter than
+// its schema would return pluginapi.Diagnostics here.
+func (r *runner) Configure(_ context.Context, cfg *pluginapi.Config) error {
+	r.config = config{MaxResponseBytes: 64 << 20}
+	return decode(cfg.Settings, &r.config)
+}
+
+// CheckHealth says whether steps can run now. This runner needs nothing but the network, and has no server of its own to
+// look at.
+func (r *runner) CheckHealth(context.Context) (*pluginapi.Health, error) {
+	return &pluginapi.Health{State: pluginapi.Healthy}, nil
+}
+
+// Run executes one step.
+func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+	spec, err := parseSpec(req.Spec)
+	if err != nil {
+		return nil, err // nothing has started: the host is told that the spec is wrong
+	}
+	ctx, end := r.begin(ctx, req.RunID)
+	defer end()
+	// From here on the run exists. There is no state to keep: when this process dies, so does the connection.
+	if err := out.Started(nil); err != nil {
+		return nil, err
+	}
+	result, err := r.send(ctx, spec, out)
+	if ctx.Err() != nil { // stopped: there is no result that the step came to by itself
+		return nil, ctx.Err()
+	}
+	if err == nil { // of the spec, nothing belongs in here: it may hold secrets
+		r.log.DebugContext(ctx, "request ended", "run", req.RunID, "exit_code", result.ExitCode)
+	}
+	return result, err
+}
+
+// Remove ends a run, whatever became of it. One that this process does not know is gone already.
+func (r *runner) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {
+	r.mu.Lock()
+	run, ok := r.running[req.RunID]
+	r.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	run.cancel()
+	select {
+	case <-run.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close is called when the host ends the plugin, after the last run.
+func (r *runner) Close() error {
+	r.transport.CloseIdleConnections()
+	return nil
+}
+
+// begin enters a run, so that Remove finds it. The caller calls end when it is over.
+func (r *runner) begin(ctx context.Context, id string) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	r.mu.Lock()
+	r.running[id] = run{cancel, ended}
+	r.mu.Unlock()
+	return ctx, func() {
+		r.mu.Lock()
+		delete(r.running, id)
+		r.mu.Unlock()
+		cancel()
+		close(ended)
+	}
+}
+
+// decode reads a JSON object strictly. Errors name keys, not values: these may be secret.
+func decode(text json.RawMessage, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return pluginapi.Errorf(pluginapi.CodeInvalid, "%q cannot be %s", mismatch.Field, mismatch.Value)
+	}
+	if err != nil {
+		return pluginapi.Errorf(pluginapi.CodeInvalid, "decode: %w", err)
+	}
+	return nil
+}
