@@ -137,7 +137,7 @@ func (s *spec) noResponse(what string, err error) *pluginapi.Result {
 	}
 	message := what + ": " + err.Error()
 	if errors.Is(err, context.DeadlineExceeded) {
-		message = what + " within " + s.Timeout
+		message = "no complete response within " + s.Timeout
 	}
 	return &pluginapi.Result{ExitCode: exitNoResponse, Message: message}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -42,8 +43,13 @@ type run struct {
 }
 
 func newRunner(log *slog.Logger) *runner {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableCompression = true // so that max_response_bytes bounds what travels and what is put out
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment, // the host passes these variables on
+		ForceAttemptHTTP2:   true,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     30 * time.Second,
+		DisableCompression:  true, // so that max_response_bytes bounds what travels and what is put out
+	}
 	return &runner{log: log, transport: transport, running: map[string]run{}}
 }
 
@@ -112,12 +118,6 @@ func (r *runner) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// Close is called when the host ends the plugin, after the last run.
-func (r *runner) Close() error {
-	r.transport.CloseIdleConnections()
-	return nil
 }
 
 // begin enters a run, so that Remove finds it. The caller calls end when it is over.

@@ -29,7 +29,7 @@ func runStep(t *testing.T, config string, spec map[string]any) outcome {
 	t.Helper()
 	var logged bytes.Buffer
 	r := newRunner(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	t.Cleanup(r.transport.CloseIdleConnections)
 	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{Settings: json.RawMessage(config)}))
 	text, err := json.Marshal(spec)
 	require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestResults(t *testing.T) {
 		"expected":          {map[string]any{"url": server + "/fail", "expect_status": []int{404}, "output_status": false}, 0, "", "no\n", ""},
 		"200 not expected":  {map[string]any{"url": server + "/ok", "expect_status": []int{201}, "output_status": false}, 2, "200 OK", "GET ok", ""},
 		"broken response":   {map[string]any{"url": server + "/broken"}, 6, "the response broke off", "half", ""},
-		"timeout":           {map[string]any{"url": server + "/long", "timeout": "50ms"}, 6, "no response within 50ms", "", ""},
+		"timeout":           {map[string]any{"url": server + "/long", "timeout": "50ms"}, 6, "no complete response within 50ms", "", ""},
 		"nobody listens":    {map[string]any{"url": "http://127.0.0.1:1/?token=" + secret}, 6, "connection refused", "", ""},
 		"redirect":          {map[string]any{"url": redirect("/ok"), "output_status": false}, 0, "", "GET ok", "> GET " + server + "/ok\n"},
 		"expected redirect": {map[string]any{"url": redirect("/ok"), "expect_status": []int{302}, "method": "HEAD"}, 0, "", "OUTPUT: {\"status\": 302}\n", "< Location: " + server + "/ok\n"},
@@ -107,8 +107,13 @@ func TestSecretsStayInTheRequest(t *testing.T) {
 func TestBadSpecs(t *testing.T) {
 	t.Parallel()
 	for _, spec := range []map[string]any{
-		{}, {"url": "ftp://host/"}, {"url": "http:///path"}, {"url": "http://host", "timeout": "soon"},
-		{"url": "http://host", "method": "G E T"}, {"url": "http://host", "headers": secret}, {"url": "http://host", "colour": "red"},
+		{},
+		{"url": "ftp://host/"},
+		{"url": "http:///path"},
+		{"url": "http://host", "timeout": "soon"},
+		{"url": "http://host", "method": "G E T"},
+		{"url": "http://host", "headers": secret},
+		{"url": "http://host", "colour": "red"},
 	} {
 		err := runStep(t, "{}", spec).err
 		require.Equal(t, pluginapi.CodeInvalid, pluginapi.CodeOf(err), "%v: %v", spec, err)
@@ -119,7 +124,7 @@ func TestBadSpecs(t *testing.T) {
 func TestStopEndsTheRequest(t *testing.T) {
 	t.Parallel()
 	r := newRunner(slog.New(slog.DiscardHandler))
-	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	t.Cleanup(r.transport.CloseIdleConnections)
 	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{Settings: json.RawMessage("{}")}))
 	ctx, stop := context.WithCancel(t.Context())
 	out := plugintest.NewRecorder()
