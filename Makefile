@@ -18,6 +18,7 @@ WITH_PG  := scripts/with-postgres
 TEST     := $(GO) test -race -timeout 15m
 # Only tests are built with the race detector. All else is built with these flags, so that it is compiled once.
 PLAIN    := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath'
+EXAMPLES := pluginapi/examples
 # Packages that use a database in their tests, and those that do not.
 PACKAGES  = $(GO) list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./...
 WITH_DB   = $(PACKAGES) | grep core/coretest | grep -v '/tests/e2e ' | cut -d ' ' -f 1
@@ -36,7 +37,7 @@ demo: postgres build ## Run the sample workspace: a workflow that works and one 
 	scripts/demo
 
 .PHONY: test
-test: postgres ## Run all tests, with the race detector
+test: postgres node ## Run all tests, with the race detector
 	$(WITH_PG) $(TEST) ./...
 
 ##@ Build
@@ -67,8 +68,12 @@ test/integration: postgres ## Run the tests of packages on a real PostgreSQL
 	$(WITH_PG) $(TEST) $$($(WITH_DB))
 
 .PHONY: test/e2e
-test/e2e: postgres ## Run the golden scenarios and crash tests on the built programs
+test/e2e: postgres node ## Run the golden scenarios and crash tests on the built programs
 	$(WITH_PG) $(TEST) $(E2E)
+
+.PHONY: examples
+examples: node build ## Build the example plugins into bin/examples, test them, and check them as third parties do
+	scripts/examples
 
 .PHONY: test/race
 test/race: test ## The same as `make test`
@@ -90,12 +95,16 @@ nightly: ci bench ## All of CI, the benchmark, and longer fuzzing
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run the linters
 	$(PLAIN) $(TOOLS)/golangci-lint run ./...
+	cd $(EXAMPLES)/runner-http && $(PLAIN) ../../../$(TOOLS)/golangci-lint run -c ../../../.golangci.yml ./...
 	$(GO) tool -modfile=tools/proto/go.mod buf lint
 
 .PHONY: generate
 generate: postgres ## Make again what is generated: plugin protocol, JSON Schemas, database schema
 	$(GO) tool -modfile=tools/proto/go.mod buf generate
 	$(PLAIN) $(GO) generate ./...
+	@# A plugin brings along the protocol that it was written for; both examples offer the same action type.
+	cp pluginapi/proto/stroem/plugin/v1/*.proto $(EXAMPLES)/runner-node/proto/stroem/plugin/v1/
+	cp $(EXAMPLES)/runner-http/schema/*.json $(EXAMPLES)/runner-node/schema/
 	@mkdir -p $(TOOLS)
 	env -u STROEM_TEST_DATABASE_URL $(WITH_PG) env $(PLAIN) $(GO) run ./tests/tools/schema >$(TOOLS)/schema.sql
 	@cmp -s $(TOOLS)/schema.sql db/schema.sql || cp $(TOOLS)/schema.sql db/schema.sql
@@ -123,6 +132,10 @@ tools: $(TOOLS)/golangci-lint ## Build the linter, which takes minutes once
 .PHONY: postgres
 postgres: ## Install PostgreSQL where that can be done, else say how
 	@scripts/install-postgres
+
+.PHONY: node
+node: ## Install Node where that can be done, else say how
+	@scripts/install-node
 
 $(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@mkdir -p $(TOOLS)

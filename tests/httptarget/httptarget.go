@@ -15,11 +15,13 @@ const Lines = 1_500_000
 
 // Handler answers
 //
-//	/ok     with 200
-//	/fail   with 404
-//	/long   not at all, until the client gives up
-//	/large  with the numbers from 1 to [Lines], one a line
-//	/echo   with what the request was, as JSON
+//	/ok            with 200
+//	/fail          with 404
+//	/long          not at all, until the client gives up
+//	/large         with the numbers from 1 to [Lines], one a line
+//	/unterminated  with "no newline"
+//	/endless       with text, until the client gives up
+//	/echo          with what the request was, as JSON
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ok", func(w http.ResponseWriter, _ *http.Request) { write(w, "ok\n") })
@@ -31,6 +33,12 @@ func Handler() http.Handler {
 			write(text, strconv.Itoa(number+1)+"\n")
 		}
 		_ = text.Flush() // as in write
+	})
+	mux.HandleFunc("/unterminated", func(w http.ResponseWriter, _ *http.Request) { write(w, "no newline") })
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			write(w, "more and more\n")
+		}
 	})
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -51,11 +59,10 @@ func write(w io.Writer, text string) { _, _ = io.WriteString(w, text) }
 
 // Cases are specs for the conformance suite, as `stroem plugin check --cases` reads them, for a server at the URL.
 func Cases(url string) []byte {
-	spec := func(path string) map[string]any { return map[string]any{"url": url + path} }
-	large := spec("/large")
-	large["output_status"] = false
+	spec := func(path string) map[string]any { return map[string]any{"url": url + path, "output_status": false} }
 	text, err := json.MarshalIndent(map[string]any{"example.http_request": map[string]any{
-		"succeed": spec("/ok"), "fail": spec("/fail"), "long": spec("/long"), "large": large,
+		"succeed": spec("/ok"), "fail": spec("/fail"), "long": spec("/long"), "large": spec("/large"),
+		"unterminated": spec("/unterminated"), "endless": spec("/endless"),
 	}}, "", "  ")
 	if err != nil {
 		panic(fmt.Sprintf("encode maps of strings: %v", err)) //nolint:forbidigo // strings can be encoded

@@ -68,10 +68,11 @@ export function services({ description, configure, parse, run }) {
       return reply(null, {});
     },
     remove: async (call, reply) => {
+      if (!configured) return reply(failure('FAILED_PRECONDITION', 'not configured yet'));
       const found = runs.get(call.request.runId); // any other ended with the process that it was in
       found?.control.abort(failure('CANCELLED', 'removed'));
       await found?.ended;
-      reply(null, {});
+      return reply(null, {});
     },
     // Attach is left out: the action type does not say that it is attachable.
   };
