@@ -154,3 +154,35 @@ func (s *system) checkSchemaError() {
 	}
 	require.Equal(s.t, []string{"url"}, schema.Required)
 }
+
+// TestValidateWithPlugin checks workspaces with the schemas of plugins, while no server and no worker runs.
+func TestValidateWithPlugin(t *testing.T) {
+	t.Parallel()
+	dir := workspace(t, withoutURL)["default"]
+	unchecked := (&system{t: t}).stroem("validate", dir)
+	require.Zero(t, unchecked.code, unchecked.stdout)
+	require.Contains(t, unchecked.stdout, ".workflows/test.yaml:5:11: WARN: no plugin that is known here runs actions of type 'example.http_request'")
+	for _, e := range []example{exampleGo, exampleNode} {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			s, path := &system{t: t}, e.path(t)
+			got := s.stroem("validate", "--plugin", path, dir)
+			require.Equal(t, 1, got.code)
+			require.Contains(t, got.stdout, ".workflows/test.yaml:5:5: error: an action of type example.http_request needs 'url'\n")
+			require.NotContains(t, got.stdout, "WARN")
+			got = s.stroem("validate", "--plugin", path, "scenarios/plugins/http.yaml")
+			require.Equal(t, "[OK] scenarios/plugins/http.yaml\n", got.stdout, got.stderr)
+		})
+	}
+	for plugin, want := range map[string]string{
+		filepath.Join(bin, "stroem"):                        "start the plugin " + filepath.Join(bin, "stroem"),
+		filepath.Join(bin, "plugins", "source-folder"):      "is a source: only runners have action types",
+		filepath.Join(bin, "plugins", "there-is-none-such"): "there-is-none-such: no such file or directory",
+		filepath.Join("scenarios", "plugins", "http.yaml"):  "http.yaml: permission denied",
+	} {
+		got := (&system{t: t}).stroem("validate", "--plugin", plugin, dir)
+		require.Equal(t, 1, got.code)
+		require.Contains(t, got.stderr, want)
+		require.Empty(t, got.stdout)
+	}
+}
