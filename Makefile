@@ -19,6 +19,9 @@ TEST     := $(GO) test -race -timeout 15m
 # Only tests are built with the race detector. All else is built with these flags, so that it is compiled once.
 PLAIN    := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath'
 EXAMPLES := pluginapi/examples
+BUF       = $(GO) tool -modfile=tools/proto/go.mod buf
+# The plugin protocol of the last release, with which plugins out there were built.
+RELEASED := pluginapi/proto/released.yaml
 # Packages that use a database in their tests, and those that do not.
 PACKAGES  = $(GO) list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./...
 WITH_DB   = $(PACKAGES) | grep core/coretest | grep -v '/tests/e2e ' | cut -d ' ' -f 1
@@ -96,16 +99,20 @@ nightly: ci bench ## All of CI, the benchmark, and longer fuzzing
 lint: $(TOOLS)/golangci-lint ## Run the linters
 	$(PLAIN) $(TOOLS)/golangci-lint run ./...
 	cd $(EXAMPLES)/runner-http && $(PLAIN) ../../../$(TOOLS)/golangci-lint run -c ../../../.golangci.yml ./...
-	$(GO) tool -modfile=tools/proto/go.mod buf lint
+	$(BUF) lint
+	$(BUF) breaking --against $(RELEASED)
 
 .PHONY: generate
-generate: postgres ## Make again what is generated: plugin protocol, JSON Schemas, database schema
-	$(GO) tool -modfile=tools/proto/go.mod buf generate
+generate: postgres ## Make again what is generated: plugin protocol and its reference, JSON Schemas, database schema
+	$(BUF) generate
 	$(PLAIN) $(GO) generate ./...
 	@# A plugin brings along the protocol that it was written for; both examples offer the same action type.
 	cp pluginapi/proto/stroem/plugin/v1/*.proto $(EXAMPLES)/runner-node/proto/stroem/plugin/v1/
 	cp $(EXAMPLES)/runner-http/schema/*.json $(EXAMPLES)/runner-node/schema/
 	@mkdir -p $(TOOLS)
+	$(BUF) build -o $(TOOLS)/protocol.binpb
+	$(PLAIN) $(GO) run ./tests/tools/protodoc <$(TOOLS)/protocol.binpb >$(TOOLS)/reference.md
+	@cmp -s $(TOOLS)/reference.md docs/plugins/reference.md || cp $(TOOLS)/reference.md docs/plugins/reference.md
 	env -u STROEM_TEST_DATABASE_URL $(WITH_PG) env $(PLAIN) $(GO) run ./tests/tools/schema >$(TOOLS)/schema.sql
 	@cmp -s $(TOOLS)/schema.sql db/schema.sql || cp $(TOOLS)/schema.sql db/schema.sql
 
@@ -125,6 +132,10 @@ db/new: ## Add a migration: make db/new name=add_table
 		{ echo 'Say its name in lower case letters, digits and _: make db/new name=add_table' >&2; exit 2; }
 	@file=db/migrations/$$(date -u +%Y%m%d%H%M%S)_$(name).sql; \
 	printf -- '-- migrate:up\n\n-- migrate:down\n' >"$$file" && echo "$$file"
+
+.PHONY: protocol/release
+protocol/release: ## Keep the plugin protocol as that of the release that is being made; make lint compares with it
+	$(BUF) build --exclude-source-info -o $(RELEASED)
 
 .PHONY: tools
 tools: $(TOOLS)/golangci-lint ## Build the linter, which takes minutes once
