@@ -1,7 +1,8 @@
 // The log of a plugin is its standard error: one JSON object a line, with keys as of hclog. What steps print does not belong
 // here, and neither do secrets.
 const levels = ['debug', 'info', 'warn', 'error'];
-const lowest = Math.max(0, levels.indexOf((process.env.STROEM_PLUGIN_LOG_LEVEL ?? 'info').toLowerCase()));
+const wanted = levels.indexOf(process.env.STROEM_PLUGIN_LOG_LEVEL?.toLowerCase());
+const lowest = wanted < 0 ? levels.indexOf('info') : wanted;
 
 function write(level, message, fields) {
   if (levels.indexOf(level) < lowest) return;
