@@ -24,6 +24,12 @@ func serve(t *testing.T) string {
 		}
 		_ = text.Flush()
 	})
+	mux.HandleFunc("/unterminated", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("no newline")) })
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			_, _ = w.Write([]byte("more and more\n"))
+		}
+	})
 	mux.HandleFunc("/forged", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("OUTPUT: {\"status\": 1}\n")) })
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
@@ -36,7 +42,7 @@ func serve(t *testing.T) string {
 		}
 	})
 	mux.HandleFunc("/redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.FormValue("to"), http.StatusFound) })
-	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/endless", http.StatusFound) })
+	mux.HandleFunc("/circle", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/circle", http.StatusFound) })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL
