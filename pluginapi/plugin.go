@@ -20,7 +20,7 @@ type Plugin interface {
 	// Describe says what the plugin is. It is static: it works before Configure, has no side effects, and gives the
 	// same answer every time.
 	Describe(ctx context.Context) (*Description, error)
-	// Configure is called once, after Describe and before anything else. The configuration was checked against
+	// Configure is called once, after Describe and before anything else; Serve refuses what comes before it or twice. The configuration was checked against
 	// Description.ConfigSchema. Problems are returned as [Diagnostics] or as an [*Error] with CodeInvalid; the host then
 	// gives up on the plugin until its configuration changes. It should not wait for remote services: that is what
 	// CheckHealth is for.
@@ -68,7 +68,7 @@ const (
 	WorkspaceDownload WorkspaceMode = "download" // as a URL of a tar.gz and a short-lived token
 )
 
-// Examples are specs with which the conformance suite exercises a runner. Those that are nil are left out of the suite.
+// Examples are specs with which the conformance suite exercises a runner. What has no example is reported as not covered.
 type Examples struct {
 	Succeed json.RawMessage // ends with exit code 0 within seconds
 	Fail    json.RawMessage // ends with an exit code other than 0 within seconds
@@ -78,6 +78,10 @@ type Examples struct {
 	Stubborn json.RawMessage
 	// Killed ends by a signal that nobody sent from outside, within seconds.
 	Killed json.RawMessage
+	// Unterminated writes "no newline" to stdout, and nothing after it, and ends with exit code 0 within seconds.
+	Unterminated json.RawMessage
+	// Endless writes to stdout as fast as it can, without end, until told to stop.
+	Endless json.RawMessage
 }
 
 // Config is what the operator configured for the plugin.

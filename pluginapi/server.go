@@ -100,6 +100,7 @@ func (s *server) Describe(ctx context.Context, _ *pluginv1.DescribeRequest) (*pl
 			Examples: &pluginv1.Examples{
 				Succeed: t.Examples.Succeed, Fail: t.Examples.Fail, Long: t.Examples.Long, Large: t.Examples.Large,
 				Stubborn: t.Examples.Stubborn, Killed: t.Examples.Killed,
+				Unterminated: t.Examples.Unterminated, Endless: t.Examples.Endless,
 			},
 		})
 	}

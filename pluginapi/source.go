@@ -15,7 +15,8 @@ type Source interface {
 	Resolve(ctx context.Context, req *ResolveRequest) (*Revision, error)
 	// Fetch fills the empty directory req.Dir with the files of req.Revision, or of the current one if that is "". It
 	// writes nowhere else. A revision that no longer exists is an [*Error] with CodeNotFound. After an error the
-	// host throws the directory away.
+	// host throws the directory away. Everybody may read the files, nobody but their owner may write them; executable
+	// ones stay so, for everybody. Links are relative and stay in the directory.
 	Fetch(ctx context.Context, req *FetchRequest) (*Revision, error)
 }
 
@@ -35,7 +36,7 @@ type FetchRequest struct {
 
 // Revision is a state of a workspace's files.
 type Revision struct {
-	ID      string // [0-9A-Za-z._-], at most 128 bytes
+	ID      string // [0-9A-Za-z._-], at most 128 bytes, beginning with a letter, a digit or _
 	Time    time.Time
 	Author  string
 	Message string

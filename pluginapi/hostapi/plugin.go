@@ -41,6 +41,7 @@ func (p *Plugin) Describe(ctx context.Context) (*pluginapi.Description, error) {
 			Examples: pluginapi.Examples{
 				Succeed: t.GetExamples().GetSucceed(), Fail: t.GetExamples().GetFail(), Long: t.GetExamples().GetLong(),
 				Large: t.GetExamples().GetLarge(), Stubborn: t.GetExamples().GetStubborn(), Killed: t.GetExamples().GetKilled(),
+				Unterminated: t.GetExamples().GetUnterminated(), Endless: t.GetExamples().GetEndless(),
 			},
 		})
 	}

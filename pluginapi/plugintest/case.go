@@ -1,29 +1,46 @@
 package plugintest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"reflect"
-	"testing"
 	"time"
 
 	"github.com/stroem/stroem/pluginapi"
-	"github.com/stroem/stroem/pluginapi/hostapi"
 )
 
-// Case is one property that a plugin should have.
+// Case looks at one rule on a plugin. It may find others broken on the way, and names those then.
 type Case struct {
 	Name string
-	Run  func(t TB)
+	Rule Rule
+	// Needs says what has to be added so that the case can run, such as an example; "" when it can.
+	Needs string
+	// Run runs the case. It is nil where Needs is set.
+	Run func(t TB)
 }
 
-// run runs the cases as parallel tests.
-func run(t *testing.T, cases []Case) {
+// newCase returns a case whose failures name the rule.
+func newCase(name string, rule Rule, f func(t TB)) Case {
+	return Case{Name: name, Rule: rule, Run: func(t TB) { f(under(t, rule)) }}
+}
+
+// unless returns the case, as not covered when there is something that it needs.
+func (c Case) unless(needs ...string) Case {
+	for _, need := range needs {
+		if need != "" && c.Needs == "" {
+			c.Needs, c.Run = need, nil
+		}
+	}
+	return c
+}
+
+// run runs the cases as parallel tests; one that is not covered is skipped with the reason.
+func run[S Test[S]](t S, cases []Case) {
 	t.Helper()
 	for _, c := range cases {
-		t.Run(c.Name, func(t *testing.T) {
+		t.Run(c.Name, func(t S) {
+			if c.Needs != "" {
+				t.Skipf("not covered: %s: it needs %s", c.Rule.ID, c.Needs)
+			}
 			t.Parallel()
 			c.Run(t)
 		})
@@ -39,82 +56,45 @@ func within(t TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// configure prepares a fresh instance for work.
-func configure(t TB, p pluginapi.Plugin, settings json.RawMessage) {
+// wait waits for something that should happen soon.
+func wait[V any](t TB, what string, ch <-chan V, limit time.Duration) V {
 	t.Helper()
-	if len(settings) == 0 {
-		settings = json.RawMessage("{}")
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case v := <-ch:
+		return v
+	case <-timer.C:
+		t.Fatalf("%s did not happen within %v", what, limit)
+	case <-t.Context().Done():
+		t.Fatalf("given up before %s: %v", what, context.Cause(t.Context()))
 	}
-	if err := p.Configure(within(t, patience), &pluginapi.Config{Settings: settings, DataDir: t.TempDir()}); err != nil {
-		t.Fatalf("Configure: %v", err)
-	}
+	return *new(V) // not reached
 }
 
-// describe returns what the plugin says about itself.
-func describe(t TB, p pluginapi.Plugin) *pluginapi.Description {
-	t.Helper()
-	d, err := p.Describe(within(t, patience))
-	if err != nil {
-		t.Fatalf("Describe: %v", err)
+// eventually looks at a condition of which nothing tells, until it holds; false if it does not within the limit.
+func eventually(t TB, limit time.Duration, condition func() bool) bool {
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			return condition()
+		case <-t.Context().Done():
+			return false
+		}
 	}
-	return d
-}
-
-// pluginCases are the cases that hold for every kind.
-func pluginCases(open Opener, kind pluginapi.Kind, settings, badSettings json.RawMessage) []Case {
-	cases := []Case{
-		{"describe", func(t TB) { testDescribe(t, hostapi.NewPlugin(open(t), "plugin"), kind, settings) }},
-		{"health", func(t TB) {
-			p := hostapi.NewPlugin(open(t), "plugin")
-			configure(t, p, settings)
-			h, err := p.CheckHealth(within(t, 3*time.Second))
-			if err != nil {
-				t.Fatalf("CheckHealth: %v", err)
-			}
-			if h.State != pluginapi.Healthy && h.Message == "" {
-				t.Errorf("the plugin is %s but does not say why", h.State)
-			}
-		}},
-	}
-	if badSettings != nil {
-		cases = append(cases, Case{"bad config", func(t TB) {
-			p := hostapi.NewPlugin(open(t), "plugin")
-			wantCode(t, p.Configure(within(t, patience), &pluginapi.Config{Settings: badSettings}), pluginapi.CodeInvalid)
-		}})
-	}
-	return cases
-}
-
-func testDescribe(t TB, p *hostapi.Plugin, kind pluginapi.Kind, settings json.RawMessage) {
-	before := describe(t, p)
-	configure(t, p, settings)
-	if after := describe(t, p); !reflect.DeepEqual(before, after) {
-		t.Errorf("the description changed from %+v to %+v", before, after)
-	}
-	if before.Kind != kind {
-		t.Errorf("the plugin says that it is a %q, not a %q", before.Kind, kind)
-	}
-	if before.Name == "" || before.Version == "" {
-		t.Errorf("name %q and version %q must not be empty", before.Name, before.Version)
-	}
-	isSchema(t, "ConfigSchema", before.ConfigSchema)
-	isSchema(t, "SettingsSchema", before.SettingsSchema)
-}
-
-// isSchema checks that a schema is at least a JSON object.
-func isSchema(t TB, name string, schema json.RawMessage) {
-	t.Helper()
-	var object map[string]any
-	if len(schema) > 0 && json.Unmarshal(schema, &object) != nil {
-		t.Errorf("%s is not a JSON object: %s", name, schema)
-	}
+	return true
 }
 
 // wantCode checks the code of an error.
-func wantCode(t TB, err error, want pluginapi.Code) {
+func wantCode(t TB, what string, err error, want pluginapi.Code) {
 	t.Helper()
 	if got := pluginapi.CodeOf(err); got != want {
-		t.Errorf("got code %q (%v), want %q", got, err, want)
+		t.Errorf("%s: got code %q (%v), want %q", what, got, err, want)
 	}
 }
 
@@ -126,14 +106,9 @@ func wantOK(t TB, what string, err error) {
 	}
 }
 
-// brokenReader gives some bytes and then an error.
-type brokenReader struct{ data *bytes.Reader }
-
-var errBroken = errors.New("the reader broke")
-
-func (r brokenReader) Read(p []byte) (int, error) {
-	if r.data.Len() == 0 {
-		return 0, errBroken
+func orEmpty(settings json.RawMessage) json.RawMessage {
+	if len(settings) == 0 {
+		return json.RawMessage("{}")
 	}
-	return r.data.Read(p)
+	return settings
 }

@@ -9,13 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // memory is the smallest log store there is: it shows that the suite can be passed, and by how little.
 type memory struct {
@@ -91,42 +87,4 @@ func (m *memory) Delete(_ context.Context, req *pluginapi.DeleteRequest) error {
 func TestLogStoreSuite(t *testing.T) {
 	t.Parallel()
 	plugintest.TestLogStore(t, plugintest.InProcess(newMemory), plugintest.LogStoreOptions{BadConfig: []byte(`{"x": 1}`)})
-}
-
-// failures is a TB that counts.
-type failures struct {
-	plugintest.TB
-	mu    sync.Mutex
-	count int
-}
-
-func (f *failures) Errorf(string, ...any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.count++
-}
-
-func TestLogStoreSuiteNoticesDefects(t *testing.T) {
-	t.Parallel()
-	open := plugintest.InProcess(func() pluginapi.LogStore { return forgetful{newMemory()} })
-	f := &failures{TB: t}
-	for _, c := range plugintest.LogStoreCases(open, plugintest.LogStoreOptions{}) {
-		if c.Name == "replace" {
-			c.Run(f)
-		}
-	}
-	if f.count == 0 {
-		t.Error("a store that keeps the first object for ever passes")
-	}
-}
-
-// forgetful never replaces an object.
-type forgetful struct{ *memory }
-
-func (s forgetful) Put(ctx context.Context, req *pluginapi.PutRequest, r io.Reader) error {
-	if _, err := s.get(req.Key); err == nil {
-		_, err := io.Copy(io.Discard, r)
-		return err
-	}
-	return s.memory.Put(ctx, req, r)
 }

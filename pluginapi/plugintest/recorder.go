@@ -11,7 +11,6 @@ type Recorder struct {
 	mu      sync.Mutex
 	state   []byte
 	starts  int
-	early   bool // output came before the start
 	stdout  bytes.Buffer
 	stderr  bytes.Buffer
 	both    bytes.Buffer // in order of arrival
@@ -51,7 +50,6 @@ func (w recorderWriter) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.both.Len() == 0 && len(p) > 0 {
-		r.early = r.starts == 0
 		close(r.output)
 	}
 	r.both.Write(p)
@@ -76,17 +74,4 @@ func (r *Recorder) Text() (stdout, stderr, both string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stdout.String(), r.stderr.String(), r.both.String()
-}
-
-// check verifies the order of events of a run that has ended.
-func (r *Recorder) check(t TB) {
-	t.Helper()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.starts != 1 {
-		t.Errorf("the run started %d times", r.starts)
-	}
-	if r.early {
-		t.Errorf("output came before the start")
-	}
 }

@@ -1,111 +1,196 @@
 package plugintest
 
 import (
+	"crypto/rand"
 	"encoding/json"
+	"os"
 	"strings"
-	"testing"
 	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/hostapi"
+	"github.com/stroem/stroem/pluginapi/internal/pluginv1"
 )
 
 // RunnerOptions says what the suite cannot find out itself.
 type RunnerOptions struct {
 	Config    json.RawMessage                   // settings to work with; nil is {}
-	BadConfig json.RawMessage                   // settings to be refused; nil leaves the case out
+	BadConfig json.RawMessage                   // settings to be refused; nil: not covered
+	Examples  map[string]pluginapi.Examples     // by [TypeKey]; those that are set replace what the plugin describes
 	Workspace func(t TB) pluginapi.Workspace    // nil gives an empty directory
 	Parallel  int                               // runs at the same time; 0 is 20
+	StopGrace time.Duration                     // for runs that end when told to; 0 is ten seconds
 	Only      func(t pluginapi.ActionType) bool // action types to exercise; nil means all
 }
 
+// TypeKey is how options name an action type: its name, and its runner if it has one: shell/local.
+func TypeKey(t pluginapi.ActionType) string {
+	if t.Runner == "" {
+		return t.Name
+	}
+	return t.Name + "/" + t.Runner
+}
+
 // TestRunner runs the suite. open makes an instance for each case.
-func TestRunner(t *testing.T, open Opener, opts RunnerOptions) {
+func TestRunner[S Test[S]](t S, open Opener, opts RunnerOptions) {
 	t.Helper()
 	run(t, RunnerCases(t, open, opts))
 }
 
-// RunnerCases are the cases that a runner should pass, for each of its action types those for which it has an example.
+// RunnerCases are the cases that a runner should pass, for each of its action types. An instance is started to see which it
+// has.
 func RunnerCases(t TB, open Opener, opts RunnerOptions) []Case {
 	t.Helper()
 	if opts.Parallel == 0 {
 		opts.Parallel = 20
 	}
-	cases := pluginCases(open, pluginapi.KindRunner, opts.Config, opts.BadConfig)
-	description := describe(t, hostapi.NewPlugin(open(t), "runner"))
-	if len(description.ActionTypes) == 0 {
-		t.Errorf("the runner describes no action types")
+	if opts.StopGrace == 0 {
+		opts.StopGrace = 10 * time.Second
 	}
+	suite := &pluginSuite{open: open, kind: pluginapi.KindRunner, config: opts.Config, badConfig: opts.BadConfig}
+	description := suite.look(t)
+	if len(description.ActionTypes) == 0 {
+		under(t, ruleActionType).Errorf("the runner describes no action types")
+	}
+	cases := suite.cases()
 	for _, actionType := range description.ActionTypes {
 		if opts.Only == nil || opts.Only(actionType) {
-			s := &runnerSuite{open: open, opts: opts, actionType: actionType}
+			s := &runnerSuite{pluginSuite: suite, opts: opts, actionType: actionType}
+			s.examples = merge(actionType.Examples, opts.Examples[TypeKey(actionType)])
 			cases = append(cases, s.cases()...)
 		}
 	}
 	return cases
 }
 
-// runnerSuite are the cases of one action type.
-type runnerSuite struct {
-	open       Opener
-	opts       RunnerOptions
-	actionType pluginapi.ActionType
+// merge returns the examples with those of other that are set in their place.
+func merge(examples, other pluginapi.Examples) pluginapi.Examples {
+	for _, field := range []struct{ to, from *json.RawMessage }{
+		{&examples.Succeed, &other.Succeed},
+		{&examples.Fail, &other.Fail},
+		{&examples.Long, &other.Long},
+		{&examples.Large, &other.Large},
+		{&examples.Stubborn, &other.Stubborn},
+		{&examples.Killed, &other.Killed},
+		{&examples.Unterminated, &other.Unterminated},
+		{&examples.Endless, &other.Endless},
+	} {
+		if len(*field.from) > 0 {
+			*field.to = *field.from
+		}
+	}
+	return examples
 }
 
+// runnerSuite are the cases of one action type.
+type runnerSuite struct {
+	*pluginSuite
+	opts       RunnerOptions
+	actionType pluginapi.ActionType
+	examples   pluginapi.Examples
+}
+
+// What examples are called where they are missing.
+const (
+	needSucceed      = "succeed (ends with exit code 0 within seconds)"
+	needFail         = "fail (ends with another exit code within seconds)"
+	needLong         = "long (runs for a minute, ends when told to stop)"
+	needLarge        = "large (writes the numbers 1 to 1500000, one a line)"
+	needStubborn     = "stubborn (writes a line, runs for a minute whatever polite signals it gets)"
+	needKilled       = "killed (ends by a signal that nobody sent from outside)"
+	needUnterminated = `unterminated (writes "no newline", without one)`
+	needEndless      = "endless (writes as fast as it can until told to stop)"
+)
+
 func (s *runnerSuite) cases() []Case {
-	name := s.actionType.Name
-	if s.actionType.Runner != "" {
-		name += "-" + s.actionType.Runner
-	}
+	e := s.examples
 	var cases []Case
-	add := func(title string, run func(t TB), examples ...json.RawMessage) {
-		for _, example := range examples {
-			if len(example) == 0 {
-				return
-			}
-		}
-		cases = append(cases, Case{name + " " + title, run})
+	add := func(title string, rule Rule, test func(t TB), needs ...string) {
+		cases = append(cases, newCase(TypeKey(s.actionType)+" "+title, rule, test).unless(needs...))
 	}
-	examples := s.actionType.Examples
-	add("type", s.testType)
-	add("bad spec", s.testBadSpec)
-	add("succeed", s.testSucceed, examples.Succeed)
-	add("fail", s.testFail, examples.Fail)
-	add("killed", s.testKilled, examples.Killed)
-	add("large output", s.testLarge, examples.Large)
-	add("stop", s.testStop, examples.Long)
-	add("stop at once", s.testStopAtOnce, examples.Long)
-	add("stop twice", s.testStopTwice, examples.Long)
-	add("time out", s.testTimeOut, examples.Long)
-	add("stop by force", s.testStopByForce, examples.Stubborn)
-	add("remove", s.testRemove, examples.Succeed)
-	add("remove unknown", s.testRemoveUnknown)
-	add("remove under way", s.testRemoveUnderWay, examples.Long)
-	add("same id", s.testSameID, examples.Long)
-	add("parallel", s.testParallel, examples.Succeed)
+	example := func(spec json.RawMessage, what string) string {
+		if len(spec) > 0 {
+			return ""
+		}
+		return "the example " + what + " for " + TypeKey(s.actionType)
+	}
+	succeed, fail, long := example(e.Succeed, needSucceed), example(e.Fail, needFail), example(e.Long, needLong)
+	large, stubborn, endless := example(e.Large, needLarge), example(e.Stubborn, needStubborn), example(e.Endless, needEndless)
+	add("type", ruleActionType, s.testType)
+	add("bad spec", ruleBadSpec, s.testBadSpec)
+	add("started first", ruleStarted, s.testStarted, succeed)
+	add("finished once", ruleFinished, s.testFinished, fail)
+	add("succeed", ruleExitCode, s.testSucceed, succeed)
+	add("fail", ruleExitCode, s.testFail, fail)
+	add("killed", ruleSignal, s.testKilled, example(e.Killed, needKilled))
+	add("large output", ruleComplete, s.testLarge, large)
+	add("unterminated output", ruleUnterminated, s.testUnterminated, example(e.Unterminated, needUnterminated))
+	add("slow host", ruleSlowHost, s.testSlowHost, large)
+	add("chunks", ruleChunks, s.testChunks, endless)
+	add("flush", ruleFlush, s.testFlush, stubborn)
+	add("stop", ruleStop, s.testStop, long)
+	add("stop at once", ruleStop, s.testStopAtOnce, long)
+	add("time out", ruleStop, s.testTimeOut, long)
+	add("stop while writing", ruleStop, s.testStopEndless, endless)
+	add("stop by force", ruleStopForce, s.testStopForce, stubborn)
+	add("stop twice", ruleStopTwice, s.testStopTwice, long)
+	add("nothing left", ruleLeft, s.testNothingLeft, long)
+	add("same id", ruleRunID, s.testSameID, long)
+	add("remove", ruleRemove, s.testRemove, succeed)
+	add("remove unknown", ruleRemove, s.testRemoveUnknown)
+	add("remove under way", ruleRemoveLive, s.testRemoveUnderWay, long)
+	add("parallel", ruleParallel, s.testParallel, succeed)
+	add("stream cancelled", ruleCancelled, s.testCancelled, long)
+	if s.binary == nil {
+		return cases
+	}
+	add("secrets", ruleSecrets, s.testSecrets, succeed)
+	add("remove after a crash", ruleRemoveLost, s.testRemoveLost, long)
+	if memory(os.Getpid()) > 0 {
+		add("back-pressure", rulePressure, s.testPressure, endless)
+	}
+	if canDie {
+		add("host gone", ruleHostGone, s.testRunHostGone, long, noHost())
+	}
+	if s.actionType.Attachable {
+		add("attach", ruleAttach, s.testAttach, long)
+		add("attach since", ruleAttachSince, s.testAttachSince, stubborn)
+		add("attach gone", ruleAttach, s.testAttachGone, long)
+	}
 	return cases
 }
 
+// newID returns an id that no other run has.
+func newID() string { return strings.ToLower(rand.Text()) }
+
 // runner returns a fresh, configured instance.
-func (s *runnerSuite) runner(t TB) *hostapi.Runner {
+func (s *runnerSuite) runner(t TB) *Instance {
 	t.Helper()
-	r := hostapi.NewRunner(s.open(t), "runner")
-	configure(t, r, s.opts.Config)
-	return r
+	i := s.open(t)
+	s.configure(t, i)
+	return i
 }
 
+// runVariable is in the environment of every run, to find its processes.
+const runVariable = "STROEM_CONFORMANCE_RUN"
+
 // request returns a request to run the spec.
-func (s *runnerSuite) request(t TB, spec json.RawMessage) *pluginapi.RunRequest {
+func (s *runnerSuite) request(t TB, spec json.RawMessage) *pluginv1.RunRequest {
 	t.Helper()
-	req := &pluginapi.RunRequest{
-		RunID: newID(), Type: s.actionType.Name, Runner: s.actionType.Runner, Spec: spec,
-		Env:        map[string]string{"STROEM_CONFORMANCE": "1"},
-		ScratchDir: t.TempDir(), StopGrace: 10 * time.Second,
+	id := newID()
+	req := &pluginv1.RunRequest{
+		RunId: id, Type: s.actionType.Name, Runner: s.actionType.Runner, Spec: spec,
+		Env:        map[string]string{"STROEM_CONFORMANCE": "1", runVariable: id},
+		Workspace:  &pluginv1.Workspace{},
+		ScratchDir: t.TempDir(), StopGrace: durationpb.New(s.opts.StopGrace),
 		Labels: map[string]string{"job": "conformance", "step": "step"},
 	}
 	switch {
 	case s.opts.Workspace != nil:
-		req.Workspace = s.opts.Workspace(t)
+		w := s.opts.Workspace(t)
+		req.Workspace = &pluginv1.Workspace{Dir: w.Dir, Url: w.URL, Token: w.Token}
 	case s.actionType.Workspace == pluginapi.WorkspaceHostDir:
 		req.Workspace.Dir = t.TempDir()
 	}
@@ -113,89 +198,22 @@ func (s *runnerSuite) request(t TB, spec json.RawMessage) *pluginapi.RunRequest 
 }
 
 func (s *runnerSuite) testType(t TB) {
-	if s.actionType.Name == "" || s.actionType.Tag == "" {
-		t.Errorf("name %q and tag %q must not be empty", s.actionType.Name, s.actionType.Tag)
+	a := s.actionType
+	if !names.MatchString(a.Name) || !names.MatchString(a.Tag) || (a.Runner != "" && !names.MatchString(a.Runner)) {
+		t.Errorf("name %q, runner %q and tag %q: each has to match %s; only the runner may be empty", a.Name, a.Runner, a.Tag, names)
 	}
-	if len(s.actionType.SpecSchema) == 0 {
-		t.Errorf("a type needs a schema")
+	if len(a.SpecSchema) == 0 {
+		t.Errorf("a type needs a schema: without one no workspace can be checked")
 	}
-	isSchema(t, "SpecSchema", s.actionType.SpecSchema)
-	r := s.runner(t)
-	for _, spec := range []json.RawMessage{s.actionType.Examples.Succeed, s.actionType.Examples.Fail} {
+	p := hostapi.NewPlugin(s.runner(t), "plugin")
+	for _, spec := range []json.RawMessage{s.examples.Succeed, s.examples.Fail} {
 		if len(spec) == 0 {
 			continue
 		}
-		req := &pluginapi.ValidateRequest{Type: s.actionType.Name, Runner: s.actionType.Runner, Spec: spec}
-		problems, err := r.Validate(within(t, patience), req)
+		problems, err := p.Validate(within(t, patience), &pluginapi.ValidateRequest{Type: a.Name, Runner: a.Runner, Spec: spec})
 		wantOK(t, "Validate", err)
 		if err := problems.Err(); err != nil {
-			t.Errorf("Validate finds problems with an example: %v", err)
+			t.Errorf("Validate finds problems with the example %s: %v", spec, err)
 		}
-	}
-}
-
-func (s *runnerSuite) testBadSpec(t TB) {
-	r := s.runner(t)
-	for _, spec := range []string{``, `"text"`, `{"broken`} {
-		_, err := r.Run(within(t, patience), s.request(t, json.RawMessage(spec)), NewRecorder())
-		if err == nil {
-			t.Errorf("the spec %q was accepted", spec)
-			continue
-		}
-		wantCode(t, err, pluginapi.CodeInvalid)
-	}
-	if spec := s.actionType.Examples.Succeed; len(spec) > 0 {
-		_, err := r.Run(within(t, patience), s.request(t, spec), NewRecorder())
-		wantOK(t, "a good run after bad ones", err)
-	}
-}
-
-// end runs the spec to its end.
-func (s *runnerSuite) end(t TB, spec json.RawMessage) (*pluginapi.Result, *Recorder) {
-	t.Helper()
-	out := NewRecorder()
-	result, err := s.runner(t).Run(within(t, 2*time.Minute), s.request(t, spec), out)
-	wantOK(t, "Run", err)
-	out.check(t)
-	return result, out
-}
-
-func (s *runnerSuite) testSucceed(t TB) {
-	if result, _ := s.end(t, s.actionType.Examples.Succeed); *result != (pluginapi.Result{}) {
-		t.Errorf("got %+v, want exit code 0 and nothing else", *result)
-	}
-}
-
-func (s *runnerSuite) testFail(t TB) {
-	if result, _ := s.end(t, s.actionType.Examples.Fail); result.ExitCode <= 0 || result.Signal != "" {
-		t.Errorf("got %+v, want a positive exit code and no signal", *result)
-	}
-}
-
-func (s *runnerSuite) testKilled(t TB) {
-	result, _ := s.end(t, s.actionType.Examples.Killed)
-	if result.ExitCode != -1 || !strings.HasPrefix(result.Signal, "SIG") {
-		t.Errorf("got %+v, want exit code -1 and the name of a signal", *result)
-	}
-}
-
-func (s *runnerSuite) testLarge(t TB) {
-	result, out := s.end(t, s.actionType.Examples.Large)
-	if result.ExitCode != 0 {
-		t.Errorf("got %+v, want exit code 0", *result)
-	}
-	stdout, _, _ := out.Text()
-	const lines = 1_500_000
-	number, rest := 0, stdout
-	for rest != "" {
-		number++
-		line, after, _ := strings.Cut(rest, "\n")
-		if line != decimal(number) {
-			t.Fatalf("line %d is %.80q", number, line)
-		}
-		rest = after
-	}
-	if number != lines {
-		t.Errorf("got %d lines, want %d", number, lines)
 	}
 }

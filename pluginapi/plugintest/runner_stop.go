@@ -1,206 +1,116 @@
 package plugintest
 
 import (
-	"context"
-	"crypto/rand"
-	"errors"
-	"io"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/stroem/stroem/pluginapi"
-	"github.com/stroem/stroem/pluginapi/hostapi"
 	"github.com/stroem/stroem/pluginapi/internal/pluginv1"
 )
 
-// newID returns an id that no other run has.
-func newID() string { return strings.ToLower(rand.Text()) }
-
-func decimal(n int) string { return strconv.Itoa(n) }
-
-// outcome is how a run in the background ended.
-type outcome struct {
-	result *pluginapi.Result
-	err    error
-}
-
-// start runs req in the background and returns how to cancel it.
-func (s *runnerSuite) start(t TB, r pluginapi.Runner, req *pluginapi.RunRequest, out pluginapi.Output) (cancel context.CancelCauseFunc, done <-chan outcome) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	ch := make(chan outcome, 1)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		result, err := r.Run(ctx, req, out)
-		ch <- outcome{result, err}
-	}()
-	t.Cleanup(func() {
-		cancel(nil)
-		<-ended
-	})
-	return cancel, ch
-}
-
-// wait waits for something that should happen soon.
-func wait[T any](t TB, what string, ch <-chan T, limit time.Duration) T {
+func (s *runnerSuite) stopped(t TB, reason pluginv1.StopReason) {
 	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(limit):
-		t.Fatalf("%s did not happen within %v", what, limit)
-		return *new(T) // not reached
-	}
+	f := s.start(t, s.runner(t), s.request(t, s.examples.Long))
+	wait(t, "the start", f.started, patience)
+	f.stop(t, reason)
+	f.wantStopped(t)
 }
 
-// wantStopped checks how a stopped run ended: with a result that is not a success, or as cancelled or timed out.
-func wantStopped(t TB, o outcome) {
-	t.Helper()
-	switch {
-	case o.err == nil && o.result.ExitCode == 0:
-		t.Errorf("a stopped run reports success")
-	case o.err != nil && !errors.Is(o.err, context.Canceled) && !errors.Is(o.err, context.DeadlineExceeded):
-		t.Errorf("a stopped run failed: %v", o.err)
-	}
-}
+func (s *runnerSuite) testStop(t TB)    { s.stopped(t, pluginv1.StopReason_STOP_REASON_STOPPED) }
+func (s *runnerSuite) testTimeOut(t TB) { s.stopped(t, pluginv1.StopReason_STOP_REASON_TIMED_OUT) }
 
-func (s *runnerSuite) stop(t TB, cause error) {
-	t.Helper()
-	out := NewRecorder()
-	req := s.request(t, s.actionType.Examples.Long)
-	cancel, done := s.start(t, s.runner(t), req, out)
-	wait(t, "the start", out.HasStarted(), patience)
-	cancel(cause)
-	wantStopped(t, wait(t, "the end", done, req.StopGrace+5*time.Second))
-	out.check(t)
-}
-
-func (s *runnerSuite) testStop(t TB)    { s.stop(t, pluginapi.ErrStopped) }
-func (s *runnerSuite) testTimeOut(t TB) { s.stop(t, pluginapi.ErrTimedOut) }
-
+// testStopAtOnce stops a run without waiting for its start, as a host does whose job is cancelled at that moment.
 func (s *runnerSuite) testStopAtOnce(t TB) {
-	req := s.request(t, s.actionType.Examples.Long)
-	cancel, done := s.start(t, s.runner(t), req, NewRecorder())
-	cancel(pluginapi.ErrStopped)
-	wantStopped(t, wait(t, "the end", done, req.StopGrace+5*time.Second))
+	f := s.start(t, s.runner(t), s.request(t, s.examples.Long))
+	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
+	f.wantStopped(t)
 }
 
-func (s *runnerSuite) testStopByForce(t TB) {
-	out := NewRecorder()
-	req := s.request(t, s.actionType.Examples.Stubborn)
-	req.StopGrace = time.Second
-	cancel, done := s.start(t, s.runner(t), req, out)
-	wait(t, "the first output", out.HasOutput(), patience)
+func (s *runnerSuite) testStopEndless(t TB) {
+	f := s.start(t, s.runner(t), s.request(t, s.examples.Endless))
+	wait(t, "the first output", f.output, patience)
+	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
+	f.wantStopped(t)
+}
+
+func (s *runnerSuite) testStopForce(t TB) {
+	const grace = time.Second
+	req := s.request(t, s.examples.Stubborn)
+	req.StopGrace = durationpb.New(grace)
+	f := s.start(t, s.runner(t), req)
+	wait(t, "the first output", f.output, patience)
 	before := time.Now()
-	cancel(pluginapi.ErrStopped)
-	wantStopped(t, wait(t, "the end", done, req.StopGrace+5*time.Second))
-	if took := time.Since(before); took < req.StopGrace {
-		t.Errorf("the run was ended after %v, before its grace of %v was over", took, req.StopGrace)
+	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
+	f.wantStopped(t)
+	if took := time.Since(before); took < grace {
+		t.Errorf("the run was ended after %v, before its grace of %v was over", took, grace)
 	}
+	s.nothingLeft(t, req.GetRunId())
 }
 
-// testStopTwice talks to the plugin directly, because the Go client sends Stop only once.
 func (s *runnerSuite) testStopTwice(t TB) {
-	conn := s.open(t)
-	configure(t, hostapi.NewPlugin(conn, "runner"), s.opts.Config)
-	rpc := pluginv1.NewRunnerServiceClient(conn)
-	req := s.request(t, s.actionType.Examples.Long)
-	stream, err := rpc.Run(within(t, patience), &pluginv1.RunRequest{
-		RunId: req.RunID, Type: req.Type, Runner: req.Runner, Spec: req.Spec,
-		Workspace:  &pluginv1.Workspace{Dir: req.Workspace.Dir, Url: req.Workspace.URL, Token: req.Workspace.Token},
-		ScratchDir: req.ScratchDir, StopGrace: durationpb.New(req.StopGrace), Labels: req.Labels,
-	})
-	wantOK(t, "Run", err)
-	event, err := stream.Recv()
-	wantOK(t, "receive", err)
-	if event.GetStarted() == nil {
-		t.Errorf("the first event is %v", event)
+	f := s.start(t, s.runner(t), s.request(t, s.examples.Long))
+	wait(t, "the start", f.started, patience)
+	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
+	stop := &pluginv1.StopRequest{RunId: f.id, Grace: durationpb.New(f.grace)}
+	// The run may have ended before the second call comes.
+	if _, err := f.rpc.Stop(within(t, patience), stop); err != nil && status.Code(err) != codes.NotFound {
+		t.Errorf("the second Stop: %v", err)
 	}
-	stop := &pluginv1.StopRequest{RunId: req.RunID, Grace: durationpb.New(req.StopGrace)}
-	for range 2 {
-		// The run may have ended before the second call comes.
-		if _, err := rpc.Stop(within(t, patience), stop); err != nil && status.Code(err) != codes.NotFound {
-			t.Errorf("Stop: %v", err)
-		}
-	}
-	finished := 0
-	for err == nil {
-		event, err = stream.Recv()
-		if event.GetFinished() != nil {
-			finished++
-		}
-	}
-	if stopped := status.Code(err) == codes.Canceled && finished == 0; !stopped && (!errors.Is(err, io.EOF) || finished != 1) {
-		t.Errorf("the stream ended with %v after %d finished events", err, finished)
-	}
-	if _, err := rpc.Stop(within(t, patience), stop); status.Code(err) != codes.NotFound {
+	f.wantStopped(t)
+	if _, err := f.rpc.Stop(within(t, patience), stop); status.Code(err) != codes.NotFound {
 		t.Errorf("Stop after the end: got %v, want NOT_FOUND", err)
 	}
 }
 
-func (s *runnerSuite) testSameID(t TB) {
-	out := NewRecorder()
-	r := s.runner(t)
-	req := s.request(t, s.actionType.Examples.Long)
-	cancel, done := s.start(t, r, req, out)
-	wait(t, "the start", out.HasStarted(), patience)
-	_, err := r.Run(within(t, patience), req, NewRecorder())
-	wantCode(t, err, pluginapi.CodeAlreadyExists)
-	cancel(pluginapi.ErrStopped)
-	wantStopped(t, wait(t, "the end", done, req.StopGrace+5*time.Second))
-}
+// leftLimit is how long the processes of a run may take to disappear.
+const leftLimit = 2 * time.Second
 
-// remove calls Remove twice, because it has to be idempotent.
-func (s *runnerSuite) remove(t TB, r pluginapi.Runner, id string, state []byte) {
+// nothingLeft looks for processes of a run that has ended.
+func (s *runnerSuite) nothingLeft(t TB, id string) {
 	t.Helper()
-	for range 2 {
-		err := r.Remove(within(t, patience), &pluginapi.RemoveRequest{
-			RunID: id, Type: s.actionType.Name, Runner: s.actionType.Runner, State: state,
-		})
-		wantOK(t, "Remove", err)
+	var left []int
+	if !eventually(t, leftLimit, func() bool { left = processesOf(id); return len(left) == 0 }) {
+		under(t, ruleLeft).Errorf("the run has ended, but its processes %v are still there", left)
 	}
 }
 
-func (s *runnerSuite) testRemove(t TB) {
-	r, out := s.runner(t), NewRecorder()
-	req := s.request(t, s.actionType.Examples.Succeed)
-	_, err := r.Run(within(t, patience), req, out)
-	wantOK(t, "Run", err)
-	s.remove(t, r, req.RunID, out.State())
+// processesOf finds the processes of a run by their environment, where the system lets see that.
+func processesOf(id string) []int { return withEnv(runVariable + "=" + id) }
+
+func (s *runnerSuite) testNothingLeft(t TB) {
+	req := s.request(t, s.examples.Long)
+	f := s.start(t, s.runner(t), req)
+	wait(t, "the start", f.started, patience)
+	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
+	f.wantStopped(t)
+	s.nothingLeft(t, req.GetRunId())
 }
 
-func (s *runnerSuite) testRemoveUnknown(t TB) { s.remove(t, s.runner(t), newID(), nil) }
-
-func (s *runnerSuite) testRemoveUnderWay(t TB) {
-	r, out := s.runner(t), NewRecorder()
-	req := s.request(t, s.actionType.Examples.Long)
-	_, done := s.start(t, r, req, out)
-	wait(t, "the start", out.HasStarted(), patience)
-	s.remove(t, r, req.RunID, out.State())
-	if o := wait(t, "the end", done, patience); o.err == nil && o.result.ExitCode == 0 {
-		t.Errorf("a removed run reports success")
+// testCancelled gives a run up as a host does that has gone. There is no stream left that would tell of the end: the plugin
+// takes another run of the same id then.
+func (s *runnerSuite) testCancelled(t TB) {
+	i, req := s.runner(t), s.request(t, s.examples.Long)
+	f := s.start(t, i, req)
+	wait(t, "the start", f.started, patience)
+	f.cancel()
+	ended := eventually(t, goneLimit, func() bool {
+		again := s.start(t, i, req)
+		defer again.cancel()
+		select {
+		case <-again.started:
+			return true
+		case <-again.ended:
+			_, err := again.wait(t, patience)
+			return status.Code(err) != codes.AlreadyExists
+		case <-t.Context().Done():
+			return false
+		}
+	})
+	if !ended {
+		t.Errorf("the run is still under way %v after its stream was cancelled", goneLimit)
 	}
-}
-
-func (s *runnerSuite) testParallel(t TB) {
-	r := s.runner(t)
-	var wg sync.WaitGroup
-	for range s.opts.Parallel {
-		req := s.request(t, s.actionType.Examples.Succeed)
-		wg.Go(func() {
-			out := NewRecorder()
-			result, err := r.Run(within(t, 2*time.Minute), req, out)
-			if err != nil || result.ExitCode != 0 {
-				t.Errorf("one of %d parallel runs ended with %+v, %v", s.opts.Parallel, result, err)
-			}
-			out.check(t)
-		})
-	}
-	wg.Wait()
+	s.nothingLeft(t, req.GetRunId())
 }

@@ -20,6 +20,7 @@ import (
 var binaryDir string
 
 func TestMain(m *testing.M) {
+	plugintest.Init()
 	if host := os.Getenv(actAsHost); host != "" {
 		hostMain(host)
 		return

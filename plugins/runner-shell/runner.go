@@ -35,12 +35,14 @@ func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
 		ActionTypes: []pluginapi.ActionType{{
 			Name: "shell", Runner: "local", Tag: "shell", SpecSchema: shellSchema, Workspace: pluginapi.WorkspaceHostDir,
 			Examples: pluginapi.Examples{
-				Succeed:  json.RawMessage(`{"cmd": "echo hello"}`),
-				Fail:     json.RawMessage(`{"cmd": "echo oops >&2; exit 7"}`),
-				Long:     json.RawMessage(`{"cmd": "sleep 120"}`),
-				Large:    json.RawMessage(`{"cmd": "seq 1 1500000"}`),
-				Stubborn: json.RawMessage(`{"cmd": "trap '' TERM INT HUP; echo ready; sleep 120"}`),
-				Killed:   json.RawMessage(`{"cmd": "kill -KILL $$"}`),
+				Succeed:      json.RawMessage(`{"cmd": "echo hello"}`),
+				Fail:         json.RawMessage(`{"cmd": "echo oops >&2; exit 7"}`),
+				Long:         json.RawMessage(`{"cmd": "sleep 120"}`),
+				Large:        json.RawMessage(`{"cmd": "seq 1 1500000"}`),
+				Stubborn:     json.RawMessage(`{"cmd": "trap '' TERM INT HUP; echo ready; sleep 120"}`),
+				Killed:       json.RawMessage(`{"cmd": "kill -KILL $$"}`),
+				Unterminated: json.RawMessage(`{"cmd": "printf 'no newline'"}`),
+				Endless:      json.RawMessage(`{"cmd": "yes"}`),
 			},
 		}},
 	}, nil

@@ -5,12 +5,18 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/pluginapi/plugintest"
 )
+
+func TestMain(m *testing.M) {
+	plugintest.Init()
+	os.Exit(m.Run())
+}
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
@@ -21,7 +27,8 @@ func TestConformance(t *testing.T) {
 		Missing: func(t plugintest.TB) json.RawMessage {
 			return encode(t, filepath.Join(t.TempDir(), "missing"))
 		},
-		New: newWorkspace,
+		New:        newWorkspace,
+		Executable: []string{"bin/deep/run.sh"},
 	}
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()
@@ -62,6 +69,11 @@ func write(t plugintest.TB, dir string, files map[string]string) {
 		}
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatalf("%v", err)
+		}
+		if strings.HasPrefix(text, "#!") {
+			if err := os.Chmod(path, 0o700); err != nil {
+				t.Fatalf("%v", err)
+			}
 		}
 	}
 }

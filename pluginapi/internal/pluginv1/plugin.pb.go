@@ -413,7 +413,7 @@ func (x *ActionType) GetExamples() *Examples {
 	return nil
 }
 
-// Examples are specs with which the conformance suite exercises a runner. Empty ones are left out.
+// Examples are specs with which the conformance suite exercises a runner. What has no example is reported as not covered.
 type Examples struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Ends with exit code 0 within seconds.
@@ -427,7 +427,11 @@ type Examples struct {
 	// Writes a line to stdout and then runs for at least a minute whatever polite signals it gets.
 	Stubborn []byte `protobuf:"bytes,5,opt,name=stubborn,proto3" json:"stubborn,omitempty"`
 	// Ends by a signal that nobody sent from outside, within seconds.
-	Killed        []byte `protobuf:"bytes,6,opt,name=killed,proto3" json:"killed,omitempty"`
+	Killed []byte `protobuf:"bytes,6,opt,name=killed,proto3" json:"killed,omitempty"`
+	// Writes "no newline" to stdout, and nothing after it, and ends with exit code 0 within seconds.
+	Unterminated []byte `protobuf:"bytes,7,opt,name=unterminated,proto3" json:"unterminated,omitempty"`
+	// Writes to stdout as fast as it can, without end, until told to stop.
+	Endless       []byte `protobuf:"bytes,8,opt,name=endless,proto3" json:"endless,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -500,6 +504,20 @@ func (x *Examples) GetStubborn() []byte {
 func (x *Examples) GetKilled() []byte {
 	if x != nil {
 		return x.Killed
+	}
+	return nil
+}
+
+func (x *Examples) GetUnterminated() []byte {
+	if x != nil {
+		return x.Unterminated
+	}
+	return nil
+}
+
+func (x *Examples) GetEndless() []byte {
+	if x != nil {
+		return x.Endless
 	}
 	return nil
 }
@@ -932,14 +950,16 @@ const file_stroem_plugin_v1_plugin_proto_rawDesc = "" +
 	"\n" +
 	"attachable\x18\x06 \x01(\bR\n" +
 	"attachable\x126\n" +
-	"\bexamples\x18\a \x01(\v2\x1a.stroem.plugin.v1.ExamplesR\bexamples\"\x96\x01\n" +
+	"\bexamples\x18\a \x01(\v2\x1a.stroem.plugin.v1.ExamplesR\bexamples\"\xd4\x01\n" +
 	"\bExamples\x12\x18\n" +
 	"\asucceed\x18\x01 \x01(\fR\asucceed\x12\x12\n" +
 	"\x04fail\x18\x02 \x01(\fR\x04fail\x12\x12\n" +
 	"\x04long\x18\x03 \x01(\fR\x04long\x12\x14\n" +
 	"\x05large\x18\x04 \x01(\fR\x05large\x12\x1a\n" +
 	"\bstubborn\x18\x05 \x01(\fR\bstubborn\x12\x16\n" +
-	"\x06killed\x18\x06 \x01(\fR\x06killed\"I\n" +
+	"\x06killed\x18\x06 \x01(\fR\x06killed\x12\"\n" +
+	"\funterminated\x18\a \x01(\fR\funterminated\x12\x18\n" +
+	"\aendless\x18\b \x01(\fR\aendless\"I\n" +
 	"\x10ConfigureRequest\x12\x1a\n" +
 	"\bsettings\x18\x01 \x01(\fR\bsettings\x12\x19\n" +
 	"\bdata_dir\x18\x02 \x01(\tR\adataDir\"\x13\n" +

@@ -44,7 +44,8 @@ type PluginServiceClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Configure hands over the operator's settings. Called once, after Describe and before everything else but Describe.
 	// It must not wait for remote services. INVALID_ARGUMENT, with diagnostics in ErrorDetail where possible, means that
-	// the settings are wrong: the host does not try again until they change.
+	// the settings are wrong: the host does not try again until they change. A second call, and any call before the first
+	// that needs it, is answered with FAILED_PRECONDITION.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
 	// CheckHealth says whether the plugin can work now. Called every few seconds after Configure; has to answer within
 	// three. An error counts as unhealthy.
@@ -113,7 +114,8 @@ type PluginServiceServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Configure hands over the operator's settings. Called once, after Describe and before everything else but Describe.
 	// It must not wait for remote services. INVALID_ARGUMENT, with diagnostics in ErrorDetail where possible, means that
-	// the settings are wrong: the host does not try again until they change.
+	// the settings are wrong: the host does not try again until they change. A second call, and any call before the first
+	// that needs it, is answered with FAILED_PRECONDITION.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
 	// CheckHealth says whether the plugin can work now. Called every few seconds after Configure; has to answer within
 	// three. An error counts as unhealthy.

@@ -238,7 +238,7 @@ func (x *FetchResponse) GetRevision() *Revision {
 // Revision is a state of a workspace's files.
 type Revision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// [0-9A-Za-z._-], at most 128 bytes.
+	// [0-9A-Za-z._-], at most 128 bytes, beginning with a letter, a digit or _.
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Time          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	Author        string                 `protobuf:"bytes,3,opt,name=author,proto3" json:"author,omitempty"`

@@ -36,6 +36,9 @@ type SourceServiceClient interface {
 	// Fetch fills an empty directory with the files of a revision and writes nowhere else (but its own caches). May take
 	// long. Not repeated with the same directory: after an error the host throws it away. NOT_FOUND when the revision no
 	// longer exists.
+	//
+	// Steps may run as other users: everybody may read the files, nobody but their owner may write them, and what is
+	// executable in the source is executable by everybody. Links are relative and stay in the directory.
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (*FetchResponse, error)
 }
 
@@ -80,6 +83,9 @@ type SourceServiceServer interface {
 	// Fetch fills an empty directory with the files of a revision and writes nowhere else (but its own caches). May take
 	// long. Not repeated with the same directory: after an error the host throws it away. NOT_FOUND when the revision no
 	// longer exists.
+	//
+	// Steps may run as other users: everybody may read the files, nobody but their owner may write them, and what is
+	// executable in the source is executable by everybody. Links are relative and stay in the directory.
 	Fetch(context.Context, *FetchRequest) (*FetchResponse, error)
 	mustEmbedUnimplementedSourceServiceServer()
 }

@@ -1,0 +1,134 @@
+package plugintest
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/stroem/stroem/pluginapi/hostapi"
+)
+
+// command is how a plugin is started.
+type command struct {
+	Path string
+	Args []string
+}
+
+// passed are the variables that a plugin sees of the host's, as with a real host.
+var passed = []string{
+	"PATH", "HOME", "TZ", "LANG", "USER", "SHELL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
+	"no_proxy", "SYSTEMROOT", "USERPROFILE", "PATHEXT", "COMSPEC",
+}
+
+// process is the process of a plugin, in a process group of its own.
+type process struct {
+	command *command
+	cmd     *exec.Cmd
+	client  *plugin.Client
+	log     *stderrLog
+	tmp     string // its TMPDIR: sockets of plugins that are killed stay there
+	endOnce sync.Once
+}
+
+const (
+	exitLimit = 10 * time.Second // for an orderly end
+	pipeLimit = 2 * time.Second  // for its output to end, after that
+)
+
+// launch starts a plugin and connects to it. It tells the plugin to log everything.
+func launch(c *command) (*process, *grpc.ClientConn, error) {
+	tmp, err := os.MkdirTemp("", "stroem-") // short: the paths of sockets have a limit
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a directory for the plugin: %w", err)
+	}
+	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // the caller names the program; end ends it
+	cmd.Env = append(hostapi.Env(slog.LevelDebug), "TMPDIR="+tmp, "TEMP="+tmp, "TMP="+tmp)
+	for _, name := range passed {
+		if value, ok := os.LookupEnv(name); ok {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	cmd.SysProcAttr = ownGroup()
+	p := &process{command: c, cmd: cmd, log: &stderrLog{}, tmp: tmp}
+	cfg := hostapi.ClientConfig(cmd)
+	cfg.Logger = hclog.NewNullLogger()
+	cfg.Stderr = p.log
+	p.client = plugin.NewClient(cfg)
+	conn, err := hostapi.Connect(p.client)
+	if err != nil {
+		p.end()
+		return nil, nil, fmt.Errorf("start %s: %w\n%s", c.Path, err, p.log)
+	}
+	return p, conn, nil
+}
+
+// end ends the plugin, by force if it hangs, and what it left in its process group. Its log is complete then.
+func (p *process) end() {
+	p.endOnce.Do(func() {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			p.client.Kill()
+		}()
+		if !closed(ended, exitLimit) {
+			p.kill()
+			if !closed(ended, pipeLimit) {
+				_ = p.cmd.Wait() // closes the pipes, which something that left the group holds open
+				<-ended
+			}
+		}
+		p.kill()
+		_ = os.RemoveAll(p.tmp)
+	})
+}
+
+// kill ends the plugin and its process group as a crash would.
+func (p *process) kill() {
+	if p.cmd.Process != nil {
+		killGroup(p.cmd.Process)
+	}
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// closed waits for a channel to be closed; false if that takes longer than the limit.
+func closed(ch <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-ch:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// maxLog is how much of a plugin's log is kept.
+const maxLog = 4 << 20
+
+// stderrLog keeps what a plugin writes to its standard error.
+type stderrLog struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *stderrLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf.Write(p[:min(len(p), maxLog-l.buf.Len())])
+	return len(p), nil
+}
+
+func (l *stderrLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}

@@ -1,0 +1,153 @@
+package plugintest
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stroem/stroem/pluginapi/internal/pluginv1"
+)
+
+// largeText is what the example large writes: the numbers 1 to 1500000, 10 MiB of them.
+var largeText = sync.OnceValue(func() string {
+	const last = 1_500_000
+	text := make([]byte, 0, 11<<20)
+	for n := 1; n <= last; n++ {
+		text = append(strconv.AppendInt(text, int64(n), 10), '\n')
+	}
+	return string(text)
+})
+
+// wantLarge checks what came of the example large.
+func wantLarge(t TB, f *flight) {
+	t.Helper()
+	finished, err := f.wait(t, 2*time.Minute)
+	wantOK(t, "the example large", err)
+	if finished != nil && finished.GetExitCode() != 0 {
+		under(t, ruleExitCode).Errorf("the example large ended with {%v}, want exit code 0", finished)
+	}
+	got, want := f.stdout.String(), largeText()
+	if got == want {
+		return
+	}
+	same := 0
+	for same < min(len(got), len(want)) && got[same] == want[same] {
+		same++
+	}
+	line := strings.Count(got[:same], "\n") + 1
+	switch {
+	case same == len(got):
+		under(t, ruleComplete).Errorf("the tail is lost: %d of %d bytes came, the last in line %d", len(got), len(want), line)
+	case len(got) == len(want):
+		under(t, ruleOrder).Errorf("from line %d on the output is not in order: %.40q", line, got[same:])
+	default:
+		under(t, ruleComplete).Errorf("%d of %d bytes came; from line %d on they are others: %.40q", len(got), len(want), line, got[same:])
+	}
+}
+
+func (s *runnerSuite) testLarge(t TB) {
+	wantLarge(t, s.start(t, s.runner(t), s.request(t, s.examples.Large)))
+}
+
+// testSlowHost lets the output wait until every buffer on the way is full.
+func (s *runnerSuite) testSlowHost(t TB) {
+	gate := make(chan struct{})
+	f := s.fly(t, s.runner(t), s.request(t, s.examples.Large), gate)
+	wait(t, "the start", f.started, patience)
+	timer := time.AfterFunc(time.Second, func() { close(gate) })
+	defer timer.Stop()
+	wantLarge(t, f)
+}
+
+func (s *runnerSuite) testUnterminated(t TB) {
+	finished, f, err := s.end(t, s.examples.Unterminated)
+	wantOK(t, "the example unterminated", err)
+	if got := f.stdout.String(); finished != nil && got != "no newline" {
+		t.Errorf("the example unterminated wrote %.60q, want %q", got, "no newline")
+	}
+}
+
+// testChunks looks at chunks while there is as much output as the host can take.
+func (s *runnerSuite) testChunks(t TB) {
+	f := s.start(t, s.runner(t), s.request(t, s.examples.Endless))
+	const enough = 4 << 20
+	if !eventually(t, patience, func() bool { return f.size() >= enough || isClosed(f.ended) }) {
+		t.Fatalf("the example endless wrote %d bytes in %v", f.size(), patience)
+	}
+	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
+	f.wantStopped(t)
+}
+
+func (f *flight) size() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.text.Len()
+}
+
+// flushLimit is how long a chunk may be under way on a busy machine. One that a plugin holds back takes far longer.
+const flushLimit = 500 * time.Millisecond
+
+// testFlush looks at a line that a step writes before it goes on for long. A machine may be busy: the best of three counts.
+func (s *runnerSuite) testFlush(t TB) {
+	i := s.runner(t)
+	var delay time.Duration
+	for range 3 {
+		req := s.request(t, s.examples.Stubborn)
+		f := s.start(t, i, req)
+		wait(t, "the start", f.started, patience)
+		wait(t, "output while the step goes on", f.output, patience)
+		f.mu.Lock()
+		delay = f.delay
+		f.mu.Unlock()
+		s.discard(t, i, f, req)
+		if delay < flushLimit {
+			break
+		}
+	}
+	if delay >= flushLimit {
+		t.Errorf("output arrived %v after the time that it says, want 20 ms", delay)
+	}
+	if delay < -flushLimit {
+		t.Errorf("output says that it was read %v later than it arrived", -delay)
+	}
+}
+
+// discard ends a run that nobody needs any more.
+func (s *runnerSuite) discard(t TB, i *Instance, f *flight, req *pluginv1.RunRequest) {
+	t.Helper()
+	f.mu.Lock()
+	state := f.state
+	f.mu.Unlock()
+	_, err := pluginv1.NewRunnerServiceClient(i).Remove(within(t, patience), &pluginv1.RemoveRequest{
+		RunId: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), State: state, Labels: req.GetLabels(),
+	})
+	wantOK(under(t, ruleRemoveLive), "Remove", err)
+	f.cancel()
+	_, _ = f.wait(t, patience)
+}
+
+const (
+	pressureTime   = time.Second
+	pressureMemory = 64 << 20
+)
+
+// testPressure starts a step that writes without end, reads nothing of it, and looks at the memory of the plugin.
+func (s *runnerSuite) testPressure(t TB) {
+	i, gate := s.runner(t), make(chan struct{})
+	pid := i.process.pid()
+	before := memory(pid)
+	f := s.fly(t, i, s.request(t, s.examples.Endless), gate)
+	wait(t, "the start", f.started, patience)
+	grown := int64(0)
+	eventually(t, pressureTime, func() bool {
+		grown = memory(pid) - before
+		return grown > pressureMemory
+	})
+	if grown > pressureMemory {
+		t.Errorf("the memory of the plugin has grown by %d MiB while nobody read the output", grown>>20)
+	}
+	close(gate)
+	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
+	f.wantStopped(t)
+}
