@@ -103,7 +103,7 @@ lint: $(TOOLS)/golangci-lint ## Run the linters
 	$(BUF) breaking --against $(RELEASED)
 
 .PHONY: generate
-generate: postgres ## Make again what is generated: plugin protocol and its reference, JSON Schemas, database schema
+generate: postgres ## Make again what is generated: plugin protocol, its documents, JSON Schemas, database schema
 	$(BUF) generate
 	$(PLAIN) $(GO) generate ./...
 	@# A plugin brings along the protocol that it was written for; both examples offer the same action type.
@@ -113,6 +113,8 @@ generate: postgres ## Make again what is generated: plugin protocol and its refe
 	$(BUF) build -o $(TOOLS)/protocol.binpb
 	$(PLAIN) $(GO) run ./tests/tools/protodoc <$(TOOLS)/protocol.binpb >$(TOOLS)/reference.md
 	@cmp -s $(TOOLS)/reference.md docs/plugins/reference.md || cp $(TOOLS)/reference.md docs/plugins/reference.md
+	$(PLAIN) $(GO) run ./tests/tools/rulesdoc >$(TOOLS)/rules.md
+	@cmp -s $(TOOLS)/rules.md docs/plugins/rules.md || cp $(TOOLS)/rules.md docs/plugins/rules.md
 	env -u STROEM_TEST_DATABASE_URL $(WITH_PG) env $(PLAIN) $(GO) run ./tests/tools/schema >$(TOOLS)/schema.sql
 	@cmp -s $(TOOLS)/schema.sql db/schema.sql || cp $(TOOLS)/schema.sql db/schema.sql
 
