@@ -14,6 +14,7 @@ import (
 
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/coretest"
+	"github.com/stroem/stroem/pluginapi/plugintest"
 	"github.com/stroem/stroem/tests/httptarget"
 )
 
@@ -120,6 +121,17 @@ func TestExamplePlugins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPluginInAnotherLanguage runs the suite that every runner should pass on the one that is not written in Go.
+func TestPluginInAnotherLanguage(t *testing.T) {
+	t.Parallel()
+	opts := plugintest.RunnerOptions{
+		Config:    json.RawMessage(`{"max_response_bytes": 1000000000}`), // endless has to last
+		BadConfig: json.RawMessage(`{"max_response_bytes": "many"}`),
+	}
+	require.NoError(t, json.Unmarshal(httptarget.Cases(target(t)), &opts.Examples))
+	plugintest.TestRunner(t, plugintest.Binary(exampleNode.path(t)), opts)
 }
 
 // problems is what the server says of a workspace.
