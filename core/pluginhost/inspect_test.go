@@ -19,7 +19,7 @@ func TestInspect(t *testing.T) {
 		script script
 		want   string // part of the error
 	}{
-		"fine":           {script{Types: []string{"acme.test"}, Refuse: "it is not configured"}, ""},
+		"fine":           {script{Name: "acme.test", Types: []string{"acme.test"}, Refuse: "it is not configured"}, ""},
 		"not a schema":   {script{Schema: `{"type": 3}`}, "cannot be used: schema of its configuration: not a JSON schema"},
 		"no description": {script{Exit: "describe"}, "start the plugin"},
 	} {
