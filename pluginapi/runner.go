@@ -20,8 +20,8 @@ type Runner interface {
 	// ErrTimedOut or ErrHostGone.
 	Run(ctx context.Context, req *RunRequest, out Output) (*Result, error)
 	// Remove ends what is left of a run whose Run call is not under way any more, because the plugin or its host died,
-	// and releases its resources. It is idempotent, and safe for a run that never started or is unknown. For a run that
-	// is under way it stops that run by force first.
+	// and releases its resources. It is idempotent, and safe for a run that never started or is unknown. A run that is
+	// under way is ended before the call, with ErrHostGone.
 	Remove(ctx context.Context, req *RemoveRequest) error
 }
 

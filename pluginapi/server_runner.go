@@ -2,6 +2,8 @@ package pluginapi
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -81,6 +83,9 @@ func (s *runnerServer) Remove(ctx context.Context, req *pluginv1.RemoveRequest) 
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
+	if err := s.runs.remove(ctx, req.GetRunId()); err != nil {
+		return nil, err
+	}
 	err := s.runner.Remove(ctx, &RemoveRequest{
 		RunID: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), State: req.GetState(), Labels: req.GetLabels(),
 	})
@@ -92,17 +97,17 @@ func (s *runnerServer) Remove(ctx context.Context, req *pluginv1.RemoveRequest) 
 
 // runs are the runs under way, by id.
 type runs struct {
-	mu     sync.Mutex
-	cancel map[string]context.CancelCauseFunc
-	ended  sync.Cond
-	closed bool
+	mu       sync.Mutex
+	underWay map[string]run
+	closed   bool
 }
 
-func newRuns() *runs {
-	r := &runs{cancel: map[string]context.CancelCauseFunc{}}
-	r.ended.L = &r.mu
-	return r
+type run struct {
+	cancel context.CancelCauseFunc
+	ended  chan struct{}
 }
+
+func newRuns() *runs { return &runs{underWay: map[string]run{}} }
 
 // begin returns the context of a new run. It outlives the stream, so that a host that goes away is told from one that
 // stops the run. The caller calls end when the run is over.
@@ -112,41 +117,63 @@ func (r *runs) begin(stream context.Context, id string) (ctx context.Context, en
 	switch {
 	case r.closed:
 		return nil, nil, Errorf(CodeUnavailable, "the plugin is shutting down")
-	case r.cancel[id] != nil:
+	case r.underWay[id].cancel != nil:
 		return nil, nil, Errorf(CodeAlreadyExists, "run %q is under way already", id)
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(stream))
 	unwatch := context.AfterFunc(stream, func() { cancel(ErrHostGone) })
-	r.cancel[id] = cancel
+	ended := make(chan struct{})
+	r.underWay[id] = run{cancel, ended}
 	return ctx, func() {
 		unwatch()
 		cancel(nil)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.cancel, id)
-		r.ended.Broadcast()
+		delete(r.underWay, id)
+		close(ended)
 	}, nil
 }
 
 func (r *runs) stop(id string, cause error) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	cancel, ok := r.cancel[id]
+	run, ok := r.get(id)
 	if ok {
-		cancel(cause)
+		run.cancel(cause)
 	}
 	return ok
+}
+
+func (r *runs) get(id string) (run, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	run, ok := r.underWay[id]
+	return run, ok
+}
+
+// remove ends a run that is under way as if its host were gone, and waits for that.
+func (r *runs) remove(ctx context.Context, id string) error {
+	run, ok := r.get(id)
+	if !ok {
+		return nil
+	}
+	run.cancel(ErrHostGone)
+	select {
+	case <-run.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // close refuses new runs, ends the others because the host is gone, and waits for them.
 func (r *runs) close() {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.closed = true
-	for _, cancel := range r.cancel {
-		cancel(ErrHostGone)
+	left := slices.Collect(maps.Values(r.underWay))
+	r.mu.Unlock()
+	for _, run := range left {
+		run.cancel(ErrHostGone)
 	}
-	for len(r.cancel) > 0 {
-		r.ended.Wait()
+	for _, run := range left {
+		<-run.ended
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/stroem/stroem/pluginapi/plugintest"
 )
 
 // Exit codes, stable for scripts.
@@ -37,6 +39,7 @@ func (e *exitError) Error() string {
 func (e *exitError) Unwrap() error { return e.err }
 
 func main() {
+	plugintest.Init() // `stroem plugin check` starts this program as a host that it kills
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:])
 	stop()

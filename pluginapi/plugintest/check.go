@@ -85,8 +85,8 @@ func (c Case) check(ctx context.Context, limit time.Duration) Outcome {
 		return o
 	}
 	begin := time.Now()
-	s := newSession(ctx, limit)
-	s.run(c.Rule, c.Run)
+	s := newSession(ctx, limit, c.Rule)
+	s.run(c.Run)
 	o.Took, o.Status = time.Since(begin), Passed
 	var failed bool
 	if o.Failures, o.Log, failed = s.result(); failed {
@@ -97,8 +97,8 @@ func (c Case) check(ctx context.Context, limit time.Duration) Outcome {
 
 // perform does what f says with a TB, and returns its result, or its failures as an error.
 func perform[V any](ctx context.Context, limit time.Duration, f func(t TB) V) (result V, err error) {
-	s := newSession(ctx, limit)
-	s.run(Rule{}, func(t TB) { result = f(t) })
+	s := newSession(ctx, limit, Rule{})
+	s.run(func(t TB) { result = f(t) })
 	if err := ctx.Err(); err != nil {
 		return result, err
 	}

@@ -107,7 +107,9 @@ func hostMain(in io.Reader, out io.Writer) error {
 // doomed starts a host, lets it start the plugin and the run, and kills it.
 func (s *pluginSuite) doomed(t TB, order *hostOrder) hostReport {
 	t.Helper()
-	order.Plugin = s.binary
+	binary := *s.binary
+	binary.Tmp = runDir(t) // the host cannot remove it
+	order.Plugin = &binary
 	self, err := os.Executable()
 	wantOK(t, "find this program", err)
 	cmd := exec.CommandContext(t.Context(), self, actAsHost)
@@ -143,7 +145,7 @@ const goneLimit = 10 * time.Second
 func (s *pluginSuite) testHostGone(t TB) {
 	order := &hostOrder{}
 	if s.unconfigured == "" {
-		order.Config, order.DataDir = orEmpty(s.config), t.TempDir()
+		order.Config, order.DataDir = orEmpty(s.config), runDir(t)
 	}
 	report := s.doomed(t, order)
 	if !eventually(t, goneLimit, func() bool { return !alive(report.PID) }) {

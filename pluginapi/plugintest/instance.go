@@ -69,7 +69,7 @@ func Binary(path string, args ...string) Opener {
 		}
 		t.Cleanup(func() {
 			p.end()
-			if log := p.log.String(); log != "" && t.Failed() {
+			if log := p.logged(); log != "" && t.Failed() {
 				t.Logf("log of the plugin:\n%s", log)
 			}
 		})

@@ -32,7 +32,7 @@ func (s *logStoreSuite) testChunks(t TB) {
 // testReplaceWhileRead replaces an object of which a reader has had only the beginning.
 func (s *logStoreSuite) testReplaceWhileRead(t TB) {
 	_, store, key := s.store(t)
-	before, after := pattern(8<<20), bytes.Repeat([]byte("x"), 8<<20)
+	before, after := pattern(3<<20), bytes.Repeat([]byte("x"), 3<<20)
 	put(t, store, key, before, int64(len(before)))
 	r, err := store.Get(within(t, patience), &pluginapi.GetRequest{Key: key})
 	wantOK(t, "Get", err)

@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"regexp"
 	"strings"
@@ -38,6 +39,7 @@ func (s *pluginSuite) look(t TB) *pluginapi.Description {
 
 // Describe starts an instance and returns what the plugin says about itself.
 func Describe(ctx context.Context, open Opener) (*pluginapi.Description, error) {
+	//nolint:contextcheck // the TB has the context
 	return perform(ctx, time.Minute, func(t TB) *pluginapi.Description {
 		return describe(t, hostapi.NewPlugin(open(t), "plugin"))
 	})
@@ -54,7 +56,7 @@ func describe(t TB, p pluginapi.Plugin) *pluginapi.Description {
 // configure prepares a fresh instance for work, with a data directory of its own.
 func (s *pluginSuite) configure(t TB, i *Instance) {
 	t.Helper()
-	s.configureIn(t, i, t.TempDir())
+	s.configureIn(t, i, runDir(t))
 }
 
 func (s *pluginSuite) configureIn(t TB, i *Instance, dataDir string) {
@@ -105,10 +107,10 @@ func (s *pluginSuite) testDescribe(t TB) {
 		s.configure(t, i)
 	}
 	if after := describe(t, p); !reflect.DeepEqual(before, after) {
-		t.Errorf("the description changed from %+v to %+v", before, after)
+		t.Errorf("the description changed: %s", changes(before, after))
 	}
 	if other := describe(t, hostapi.NewPlugin(s.open(t), "plugin")); !reflect.DeepEqual(before, other) {
-		t.Errorf("two processes describe themselves differently: %+v and %+v", before, other)
+		t.Errorf("two processes describe themselves differently: %s", changes(before, other))
 	}
 	if before.Kind != s.kind {
 		t.Errorf("the plugin says that it is a %q, not a %q", before.Kind, s.kind)
@@ -116,6 +118,20 @@ func (s *pluginSuite) testDescribe(t TB) {
 	if !names.MatchString(before.Name) || before.Version == "" {
 		t.Errorf("name %q and version %q: neither may be empty, and the name has to match %s", before.Name, before.Version, names)
 	}
+}
+
+// changes names the fields in which two descriptions differ.
+func changes(before, after *pluginapi.Description) string {
+	var list []string
+	a, b := reflect.ValueOf(*before), reflect.ValueOf(*after)
+	for i := range a.NumField() {
+		if x, y := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(x, y) {
+			was, _ := json.Marshal(x) // everything in a description can be encoded
+			is, _ := json.Marshal(y)
+			list = append(list, fmt.Sprintf("%s was %.200s, is %.200s", a.Type().Field(i).Name, was, is))
+		}
+	}
+	return strings.Join(list, "; ")
 }
 
 func (s *pluginSuite) testSchemas(t TB) {

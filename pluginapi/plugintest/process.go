@@ -20,6 +20,7 @@ import (
 type command struct {
 	Path string
 	Args []string
+	Tmp  string // for its TMPDIR; "": a new directory, removed with the process
 }
 
 // passed are the variables that a plugin sees of the host's, as with a real host.
@@ -34,7 +35,8 @@ type process struct {
 	cmd     *exec.Cmd
 	client  *plugin.Client
 	log     *stderrLog
-	tmp     string // its TMPDIR: sockets of plugins that are killed stay there
+	printed *stderrLog // what a Go plugin prints to os.Stdout and os.Stderr, which go-plugin takes another way
+	tmp     string     // its TMPDIR: sockets of plugins that are killed stay there
 	endOnce sync.Once
 }
 
@@ -45,9 +47,13 @@ const (
 
 // launch starts a plugin and connects to it. It tells the plugin to log everything.
 func launch(c *command) (*process, *grpc.ClientConn, error) {
-	tmp, err := os.MkdirTemp("", "stroem-") // short: the paths of sockets have a limit
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a directory for the plugin: %w", err)
+	tmp, made := c.Tmp, ""
+	if tmp == "" {
+		var err error
+		if made, err = os.MkdirTemp("", "stroem-"); err != nil { // short: the paths of sockets have a limit
+			return nil, nil, fmt.Errorf("make a directory for the plugin: %w", err)
+		}
+		tmp = made
 	}
 	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // the caller names the program; end ends it
 	cmd.Env = append(hostapi.Env(slog.LevelDebug), "TMPDIR="+tmp, "TEMP="+tmp, "TMP="+tmp)
@@ -57,10 +63,10 @@ func launch(c *command) (*process, *grpc.ClientConn, error) {
 		}
 	}
 	cmd.SysProcAttr = ownGroup()
-	p := &process{command: c, cmd: cmd, log: &stderrLog{}, tmp: tmp}
+	p := &process{command: c, cmd: cmd, log: &stderrLog{}, printed: &stderrLog{}, tmp: made}
 	cfg := hostapi.ClientConfig(cmd)
 	cfg.Logger = hclog.NewNullLogger()
-	cfg.Stderr = p.log
+	cfg.Stderr, cfg.SyncStdout, cfg.SyncStderr = p.log, p.printed, p.printed
 	p.client = plugin.NewClient(cfg)
 	conn, err := hostapi.Connect(p.client)
 	if err != nil {
@@ -96,6 +102,9 @@ func (p *process) kill() {
 		killGroup(p.cmd.Process)
 	}
 }
+
+// logged is all that the plugin has said so far.
+func (p *process) logged() string { return p.log.String() + p.printed.String() }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 

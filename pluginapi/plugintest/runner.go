@@ -107,8 +107,9 @@ const (
 func (s *runnerSuite) cases() []Case {
 	e := s.examples
 	var cases []Case
+	prefix := strings.ReplaceAll(TypeKey(s.actionType), "/", "-") + " "
 	add := func(title string, rule Rule, test func(t TB), needs ...string) {
-		cases = append(cases, newCase(TypeKey(s.actionType)+" "+title, rule, test).unless(needs...))
+		cases = append(cases, newCase(prefix+title, rule, test).unless(needs...))
 	}
 	example := func(spec json.RawMessage, what string) string {
 		if len(spec) > 0 {
@@ -184,7 +185,7 @@ func (s *runnerSuite) request(t TB, spec json.RawMessage) *pluginv1.RunRequest {
 		RunId: id, Type: s.actionType.Name, Runner: s.actionType.Runner, Spec: spec,
 		Env:        map[string]string{"STROEM_CONFORMANCE": "1", runVariable: id},
 		Workspace:  &pluginv1.Workspace{},
-		ScratchDir: t.TempDir(), StopGrace: durationpb.New(s.opts.StopGrace),
+		ScratchDir: runDir(t), StopGrace: durationpb.New(s.opts.StopGrace),
 		Labels: map[string]string{"job": "conformance", "step": "step"},
 	}
 	switch {
@@ -192,9 +193,30 @@ func (s *runnerSuite) request(t TB, spec json.RawMessage) *pluginv1.RunRequest {
 		w := s.opts.Workspace(t)
 		req.Workspace = &pluginv1.Workspace{Dir: w.Dir, Url: w.URL, Token: w.Token}
 	case s.actionType.Workspace == pluginapi.WorkspaceHostDir:
-		req.Workspace.Dir = t.TempDir()
+		req.Workspace.Dir = runDir(t)
 	}
 	return req
+}
+
+// runDir makes a directory for a run. Unlike those of a test it may be removed while what is left of a run that was given up
+// still writes into it: that is tried again.
+func runDir(t TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "stroem-run-")
+	wantOK(t, "make a directory", err)
+	t.Cleanup(func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		err := os.RemoveAll(dir)
+		for n := 0; n < 100 && err != nil; n++ {
+			<-tick.C
+			err = os.RemoveAll(dir)
+		}
+		if err != nil {
+			t.Errorf("remove the directory of a run: %v", err)
+		}
+	})
+	return dir
 }
 
 func (s *runnerSuite) testType(t TB) {

@@ -44,7 +44,7 @@ func (f *flight) isAttached(t TB) {
 }
 
 func (s *runnerSuite) testAttach(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	lost := s.lose(t, req, dataDir, false)
 	i, f := s.attach(t, req, dataDir, lost.state, time.Time{})
 	f.isAttached(t)
@@ -56,7 +56,7 @@ func (s *runnerSuite) testAttach(t TB) {
 
 // testAttachSince attaches to the same run twice: the line that it wrote is to come with the first attempt alone.
 func (s *runnerSuite) testAttachSince(t TB) {
-	req, dataDir := s.request(t, s.examples.Stubborn), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Stubborn), runDir(t)
 	lost := s.lose(t, req, dataDir, true)
 	i, all := s.attach(t, req, dataDir, lost.state, time.Time{})
 	all.isAttached(t)
@@ -68,14 +68,14 @@ func (s *runnerSuite) testAttachSince(t TB) {
 	known := time.Now()
 	i, rest := s.attach(t, req, dataDir, all.state, known)
 	rest.isAttached(t)
-	s.discard(t, i, rest, req)
+	s.discard(t, i, rest)
 	if n := rest.size(); n > 0 {
 		t.Errorf("Attach since %v sent %d bytes, all of which had come before", known.Format(time.RFC3339Nano), n)
 	}
 }
 
 func (s *runnerSuite) testAttachGone(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	lost := s.lose(t, req, dataDir, false)
 	i := s.open(t)
 	s.configureIn(t, i, dataDir)

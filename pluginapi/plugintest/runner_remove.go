@@ -12,11 +12,15 @@ import (
 func (s *runnerSuite) remove(t TB, i *Instance, id string, state []byte) {
 	t.Helper()
 	for range 2 {
-		_, err := pluginv1.NewRunnerServiceClient(i).Remove(within(t, patience), &pluginv1.RemoveRequest{
-			RunId: id, Type: s.actionType.Name, Runner: s.actionType.Runner, State: state,
-		})
-		wantOK(t, "Remove", err)
+		wantOK(t, "Remove", s.removeOnce(t, i, id, state))
 	}
+}
+
+func (s *runnerSuite) removeOnce(t TB, i *Instance, id string, state []byte) error {
+	_, err := pluginv1.NewRunnerServiceClient(i).Remove(within(t, patience), &pluginv1.RemoveRequest{
+		RunId: id, Type: s.actionType.Name, Runner: s.actionType.Runner, State: state,
+	})
+	return err
 }
 
 func (s *runnerSuite) testRemove(t TB) {
@@ -33,9 +37,9 @@ func (s *runnerSuite) testRemoveUnderWay(t TB) {
 	i, req := s.runner(t), s.request(t, s.examples.Long)
 	f := s.start(t, i, req)
 	wait(t, "the start", f.started, patience)
-	s.remove(t, i, req.GetRunId(), f.state)
-	if !closed(f.ended, patience) {
-		t.Fatalf("the run is still under way %v after Remove", patience)
+	wantOK(t, "Remove", s.removeOnce(t, i, req.GetRunId(), f.state))
+	if !closed(f.ended, goneLimit) {
+		t.Fatalf("the run is still under way %v after Remove", goneLimit)
 	}
 	if finished, _ := f.wait(t, patience); finished != nil && finished.GetExitCode() == 0 {
 		t.Errorf("a run that was removed reports success")
@@ -60,7 +64,7 @@ func (s *runnerSuite) lose(t TB, req *pluginv1.RunRequest, dataDir string, outpu
 
 // testRemoveLost removes a run with nothing but its state, in a new process.
 func (s *runnerSuite) testRemoveLost(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	lost := s.lose(t, req, dataDir, false)
 	i := s.open(t)
 	s.configureIn(t, i, dataDir)
@@ -73,7 +77,7 @@ func (s *runnerSuite) testRemoveLost(t TB) {
 
 // testRunHostGone kills a host in the middle of a run.
 func (s *runnerSuite) testRunHostGone(t TB) {
-	req, dataDir := s.request(t, s.examples.Long), t.TempDir()
+	req, dataDir := s.request(t, s.examples.Long), runDir(t)
 	order, err := proto.Marshal(req)
 	wantOK(t, "encode a request", err)
 	begin := time.Now()

@@ -48,12 +48,17 @@ func (s *runnerSuite) testKilled(t TB) {
 func (s *runnerSuite) testBadSpec(t TB) {
 	i := s.runner(t)
 	for _, spec := range []string{``, `"text"`, `{"broken`} {
-		finished, err := s.start(t, i, s.request(t, json.RawMessage(spec))).wait(t, patience)
-		switch {
-		case finished != nil:
+		f := s.start(t, i, s.request(t, json.RawMessage(spec)))
+		select {
+		case <-f.started:
 			t.Errorf("the spec %q was accepted", spec)
-		case status.Code(err) != codes.InvalidArgument:
-			t.Errorf("the spec %q: got %v, want INVALID_ARGUMENT", spec, err)
+			f.cancel()
+		case <-f.ended:
+			if _, err := f.wait(t, patience); status.Code(err) != codes.InvalidArgument {
+				t.Errorf("the spec %q: got %v, want INVALID_ARGUMENT", spec, err)
+			}
+		case <-time.After(patience):
+			t.Fatalf("the spec %q was neither accepted nor refused within %v", spec, patience)
 		}
 	}
 	if len(s.examples.Succeed) > 0 {

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// printLimit is how long what a plugin printed may be under way. Its log is complete when it has ended.
+const printLimit = 200 * time.Millisecond
+
 // testSecrets runs steps with a value that nobody else has, in env and in spec, good and bad ones, and looks for it in what
 // the plugin logged.
 func (s *runnerSuite) testSecrets(t TB) {
@@ -30,8 +33,9 @@ func (s *runnerSuite) testSecrets(t TB) {
 			t.Errorf("the state of a run has a value of env or spec in it")
 		}
 	}
+	eventually(t, printLimit, func() bool { return strings.Contains(i.process.logged(), secret) })
 	i.process.end()
-	for line := range strings.Lines(i.process.log.String()) {
+	for line := range strings.Lines(i.process.logged()) {
 		if before, _, found := strings.Cut(line, secret); found {
 			t.Errorf("the plugin logs a value of env or spec: %.200s…", before)
 			return

@@ -51,7 +51,11 @@ func (s *runnerSuite) testStopForce(t TB) {
 }
 
 func (s *runnerSuite) testStopTwice(t TB) {
-	f := s.start(t, s.runner(t), s.request(t, s.examples.Long))
+	req := s.request(t, s.examples.Long)
+	if len(s.examples.Stubborn) > 0 { // then the run is still under way when the second call comes
+		req.Spec, req.StopGrace = s.examples.Stubborn, durationpb.New(time.Second)
+	}
+	f := s.start(t, s.runner(t), req)
 	wait(t, "the start", f.started, patience)
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
 	stop := &pluginv1.StopRequest{RunId: f.id, Grace: durationpb.New(f.grace)}

@@ -15,6 +15,7 @@ import (
 type session struct {
 	ctx    context.Context //nolint:containedctx // as a testing.T has one
 	cancel context.CancelFunc
+	rule   Rule // of failures that name no other
 
 	mu       sync.Mutex
 	failed   bool
@@ -26,24 +27,24 @@ type session struct {
 // hopeless is how long a case may take to return when its time is over and its plugin was ended.
 const hopeless = 30 * time.Second
 
-func newSession(ctx context.Context, limit time.Duration) *session {
+func newSession(ctx context.Context, limit time.Duration, rule Rule) *session {
 	ctx, cancel := context.WithTimeout(ctx, limit)
-	return &session{ctx: ctx, cancel: cancel}
+	return &session{ctx: ctx, cancel: cancel, rule: rule}
 }
 
 // run runs f and the cleanups. A case that does not return when its time is over is cleaned up under its feet, which ends
 // its plugin; one that does not return even then is left behind.
-func (s *session) run(rule Rule, f func(t TB)) {
-	returned := s.isolated(rule, func() { f(s) })
+func (s *session) run(f func(t TB)) {
+	returned := s.isolated(func() { f(s) })
 	select {
 	case <-returned:
 	case <-s.ctx.Done():
 		if !closed(returned, hopeless/2) {
-			s.broken(rule, "the case did not return when its time was over")
+			s.Errorf("the case did not return when its time was over")
 		}
 	}
 	if s.ctx.Err() != nil {
-		s.broken(rule, fmt.Sprintf("given up: %v", s.ctx.Err()))
+		s.Errorf("given up: %v", s.ctx.Err())
 	}
 	s.cancel()
 	for {
@@ -56,7 +57,7 @@ func (s *session) run(rule Rule, f func(t TB)) {
 		cleanup := s.cleanups[last]
 		s.cleanups = s.cleanups[:last]
 		s.mu.Unlock()
-		closed(s.isolated(rule, cleanup), hopeless)
+		closed(s.isolated(cleanup), hopeless)
 	}
 	closed(returned, hopeless)
 }
@@ -69,13 +70,13 @@ func (s *session) result() (failures []Failure, logged []string, failed bool) {
 }
 
 // isolated calls f where it may give up or panic. The channel is closed when it has ended.
-func (s *session) isolated(rule Rule, f func()) <-chan struct{} {
+func (s *session) isolated(f func()) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		defer func() {
 			if fault := recover(); fault != nil {
-				s.broken(rule, fmt.Sprintf("the case panicked: %v\n%s", fault, debug.Stack()))
+				s.Errorf("the case panicked: %v\n%s", fault, debug.Stack())
 			}
 		}()
 		f()
@@ -98,7 +99,7 @@ func (s *session) Logf(format string, args ...any) {
 	s.logged = append(s.logged, fmt.Sprintf(format, args...))
 }
 
-func (s *session) Errorf(format string, args ...any) { s.broken(Rule{}, fmt.Sprintf(format, args...)) }
+func (s *session) Errorf(format string, args ...any) { s.broken(s.rule, fmt.Sprintf(format, args...)) }
 
 func (s *session) Fatalf(format string, args ...any) {
 	s.Errorf(format, args...)

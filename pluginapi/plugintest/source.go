@@ -57,7 +57,7 @@ func SourceCases(t TB, open Opener, opts SourceOptions) []Case {
 		unconfigured: unconfigured(opts.Unconfigured),
 	}}
 	s.look(t)
-	cases := s.pluginSuite.cases()
+	cases := s.cases()
 	add := func(title string, rule Rule, test func(t TB), needs ...string) {
 		cases = append(cases, newCase(title, rule, test).unless(s.unconfigured).unless(needs...))
 	}
@@ -165,7 +165,7 @@ func (s *sourceSuite) testChange(t TB) {
 	if before.GetId() == after.GetId() {
 		t.Errorf("the files changed, but the revision is still %s", after.GetId())
 	}
-	if _, got := fetch(t, source, settings, after.GetId()); changed != nil {
+	if _, got := fetch(under(t, ruleFetch), source, settings, after.GetId()); changed != nil {
 		wantFiles(under(t, ruleFetch), got, changed)
 	}
 }

@@ -13,7 +13,7 @@ const unsupported = "shell actions need a POSIX system; run the worker on Linux 
 
 // There is no POSIX shell, and there are no process groups: the plugin says so and runs nothing.
 
-type process struct{ ended chan struct{} }
+type process struct{}
 
 type watchdog struct{}
 
@@ -30,8 +30,6 @@ func (*runner) start(_, _, _ string, _ []string) (*process, error) {
 func (*process) follow(context.Context, time.Duration, pluginapi.Output) (*pluginapi.Result, error) {
 	return nil, pluginapi.Errorf(pluginapi.CodeUnimplemented, unsupported)
 }
-
-func (*process) kill() {}
 
 func (*watchdog) close() error { return nil }
 

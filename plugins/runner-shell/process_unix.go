@@ -46,7 +46,6 @@ type process struct {
 	started        string // see startTime
 	stdout, stderr *os.File
 	exited         chan struct{} // the first process of the group has ended
-	ended          chan struct{} // nothing is left
 }
 
 // start starts sh with the launcher. stdin is /dev/null, as exec does it for nil.
@@ -70,7 +69,7 @@ func (r *runner) start(launcher, file, dir string, env []string) (*process, erro
 	}
 	p := &process{
 		cmd: cmd, dog: r.dog, started: startTime(cmd.Process.Pid), stdout: stdout, stderr: stderr,
-		exited: make(chan struct{}), ended: make(chan struct{}),
+		exited: make(chan struct{}),
 	}
 	go func() {
 		defer close(p.exited)
@@ -81,7 +80,6 @@ func (r *runner) start(launcher, file, dir string, env []string) (*process, erro
 
 // follow copies the output and waits for the end of the step, and of everything that it started.
 func (p *process) follow(ctx context.Context, grace time.Duration, out pluginapi.Output) (*pluginapi.Result, error) {
-	defer close(p.ended)
 	pgid := p.cmd.Process.Pid
 	defer p.dog.drop(pgid)
 	defer discard(p.stdout, p.stderr)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"os"
-	"sync"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -18,13 +17,10 @@ type runner struct {
 	shell string // path of sh
 	env   []string
 	dog   *watchdog
-
-	mu      sync.Mutex
-	running map[string]*process
 }
 
 func newRunner(log *slog.Logger) *runner {
-	return &runner{log: log, running: map[string]*process{}}
+	return &runner{log: log}
 }
 
 func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
@@ -76,14 +72,6 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 	if err != nil {
 		return nil, pluginapi.Errorf(pluginapi.CodeInternal, "start sh: %w", err)
 	}
-	r.mu.Lock()
-	r.running[req.RunID] = p
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.running, req.RunID)
-	}()
 	return p.follow(ctx, req.StopGrace, out)
 }
 
@@ -100,14 +88,6 @@ func (r *runner) environment(req *pluginapi.RunRequest, dir string) []string {
 
 // Remove kills a run that outlived the plugin that started it. Normally there is none: the watchdog was faster.
 func (r *runner) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {
-	r.mu.Lock()
-	p := r.running[req.RunID]
-	r.mu.Unlock()
-	if p != nil {
-		p.kill()
-		<-p.ended
-		return nil
-	}
 	if len(req.State) == 0 {
 		return nil
 	}

@@ -69,10 +69,20 @@ func TestProgramsLinkNoVendors(t *testing.T) {
 
 func TestProgramsLinkNoTestCode(t *testing.T) {
 	t.Parallel()
-	helpers := []string{module + "/core/coretest", module + "/pluginapi/plugintest", "github.com/stretchr/testify", "pgregory.net/rapid"}
+	helpers := []string{module + "/core/coretest", "github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid"}
 	for _, program := range list(t, "./cmd/...", "./plugins/...") {
 		requireNone(t, program, helpers, "helpers of tests are for tests")
+		if program != module+"/cmd/stroem" {
+			requireNone(t, program, []string{module + "/pluginapi/plugintest"}, "only `stroem plugin check` tries plugins")
+		}
 	}
+}
+
+// TestConformanceSuiteRunsWithoutTheGoTool looks at what the suite imports itself: go-plugin links the testing package.
+func TestConformanceSuiteRunsWithoutTheGoTool(t *testing.T) {
+	t.Parallel()
+	imports := list(t, "-f", `{{join .Imports "\n"}}`, "./pluginapi/plugintest")
+	require.NotContains(t, imports, "testing", "`stroem plugin check` runs the suite in a program")
 }
 
 func TestServerAndWorkerMeetOnTheWireAlone(t *testing.T) {

@@ -46,7 +46,8 @@ type RunnerServiceClient interface {
 	// repeats the call for as long as the stream is open.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
-	// that, also for runs that never started or are unknown to the plugin. Idempotent. May take as long as that needs.
+	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
+	// long as that needs.
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
 	// streams, with output from since on. NOT_FOUND when the run is gone.
@@ -140,7 +141,8 @@ type RunnerServiceServer interface {
 	// repeats the call for as long as the stream is open.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
-	// that, also for runs that never started or are unknown to the plugin. Idempotent. May take as long as that needs.
+	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
+	// long as that needs.
 	Remove(context.Context, *RemoveRequest) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
 	// streams, with output from since on. NOT_FOUND when the run is gone.
