@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +15,9 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
-	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/pluginapi"
+	"github.com/stroem/stroem/pluginapi/plugintest"
 )
 
 // report is what validate found out about one workspace or file.
@@ -47,7 +45,7 @@ are started and asked for them; neither a server nor a worker is needed.`,
 		Example: "  stroem validate .\n  stroem validate .workflows/deploy.yaml\n  stroem validate --plugin ./runner-acme.http .",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			types, err := actionTypes(cmd.Context(), plugins, cmd.ErrOrStderr())
+			types, err := actionTypes(cmd.Context(), plugins)
 			if err != nil {
 				return err
 			}
@@ -68,24 +66,29 @@ are started and asked for them; neither a server nor a worker is needed.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&plugins, "plugin", nil, "executable of a runner plugin whose action types are used; may be repeated")
+	cmd.Flags().StringArrayVar(&plugins, "plugin", nil, "executable of a runner plugin that offers action types; may be repeated")
 	return cmd
 }
 
 // actionTypes are the types that the plugins with these paths offer.
-func actionTypes(ctx context.Context, plugins []string, stderr io.Writer) ([]core.ActionType, error) {
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+func actionTypes(ctx context.Context, plugins []string) ([]core.ActionType, error) {
 	var types []core.ActionType
 	for _, path := range plugins {
-		description, err := pluginhost.Inspect(ctx, pluginhost.PluginConfig{Path: path}, log)
+		path, err := executable(path)
 		if err != nil {
 			return nil, err
 		}
-		if description.Kind != pluginapi.KindRunner {
-			return nil, fmt.Errorf("the plugin %s is a %s: only runners have action types", path, description.Kind)
+		d, err := plugintest.Describe(ctx, plugintest.Binary(path))
+		if err != nil {
+			return nil, err
 		}
-		for _, t := range description.ActionTypes {
-			types = append(types, core.ActionType{Name: t.Name, Runner: t.Runner, Tag: t.Tag, SpecSchema: t.SpecSchema, Plugin: description.Name})
+		if d.Kind != pluginapi.KindRunner {
+			return nil, fmt.Errorf("the plugin %s is a %s: only runners have action types", path, d.Kind)
+		}
+		for _, t := range d.ActionTypes {
+			types = append(types, core.ActionType{
+				Name: t.Name, Runner: t.Runner, Tag: t.Tag, SpecSchema: t.SpecSchema, Plugin: d.Name, PluginVersion: d.Version,
+			})
 		}
 	}
 	return types, nil

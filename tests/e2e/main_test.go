@@ -11,16 +11,12 @@ import (
 	"testing"
 
 	"github.com/stroem/stroem/core/coretest"
-	"github.com/stroem/stroem/pluginapi/plugintest"
 )
 
 // bin is the directory of the programs under test.
 var bin string
 
-func TestMain(m *testing.M) {
-	plugintest.Init()
-	os.Exit(run(m))
-}
+func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "stroem-e2e-")

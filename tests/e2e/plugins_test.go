@@ -14,7 +14,6 @@ import (
 
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/coretest"
-	"github.com/stroem/stroem/pluginapi/plugintest"
 	"github.com/stroem/stroem/tests/httptarget"
 )
 
@@ -123,17 +122,6 @@ func TestExamplePlugins(t *testing.T) {
 	}
 }
 
-// TestPluginInAnotherLanguage runs the suite that every runner should pass on the one that is not written in Go.
-func TestPluginInAnotherLanguage(t *testing.T) {
-	t.Parallel()
-	opts := plugintest.RunnerOptions{
-		Config:    json.RawMessage(`{"max_response_bytes": 1000000000}`), // endless has to last
-		BadConfig: json.RawMessage(`{"max_response_bytes": "many"}`),
-	}
-	require.NoError(t, json.Unmarshal(httptarget.Cases(target(t)), &opts.Examples))
-	plugintest.TestRunner(t, plugintest.Binary(exampleNode.path(t)), opts)
-}
-
 // problems is what the server says of a workspace.
 func (s *system) problems(name string) api.Workspace {
 	s.t.Helper()
@@ -187,7 +175,7 @@ func TestValidateWithPlugin(t *testing.T) {
 		})
 	}
 	for plugin, want := range map[string]string{
-		filepath.Join(bin, "stroem"):                        "start the plugin " + filepath.Join(bin, "stroem"),
+		filepath.Join(bin, "stroem"):                        "Unrecognized remote plugin message",
 		filepath.Join(bin, "plugins", "source-folder"):      "is a source: only runners have action types",
 		filepath.Join(bin, "plugins", "there-is-none-such"): "there-is-none-such: no such file or directory",
 		filepath.Join("scenarios", "plugins", "http.yaml"):  "http.yaml: permission denied",

@@ -4,7 +4,6 @@ package httptarget
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -56,16 +55,3 @@ func Handler() http.Handler {
 
 // write answers a client; one that has gone is no concern of the server's.
 func write(w io.Writer, text string) { _, _ = io.WriteString(w, text) }
-
-// Cases are specs for the conformance suite, as `stroem plugin check --cases` reads them, for a server at the URL.
-func Cases(url string) []byte {
-	spec := func(path string) map[string]any { return map[string]any{"url": url + path, "output_status": false} }
-	text, err := json.MarshalIndent(map[string]any{"example.http_request": map[string]any{
-		"succeed": spec("/ok"), "fail": spec("/fail"), "long": spec("/long"), "large": spec("/large"),
-		"unterminated": spec("/unterminated"), "endless": spec("/endless"),
-	}}, "", "  ")
-	if err != nil {
-		panic(fmt.Sprintf("encode maps of strings: %v", err)) //nolint:forbidigo // strings can be encoded
-	}
-	return text
-}

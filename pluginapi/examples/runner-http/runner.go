@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/stroem/stroem/pluginapi"
@@ -31,15 +30,6 @@ type runner struct {
 	log       *slog.Logger
 	transport *http.Transport
 	config    config // set by Configure, which comes before any run
-
-	mu      sync.Mutex
-	running map[string]run
-}
-
-// run is a run under way.
-type run struct {
-	cancel context.CancelFunc
-	ended  chan struct{}
 }
 
 func newRunner(log *slog.Logger) *runner {
@@ -50,7 +40,7 @@ func newRunner(log *slog.Logger) *runner {
 		IdleConnTimeout:     30 * time.Second,
 		DisableCompression:  true, // so that max_response_bytes bounds what travels and what is put out
 	}
-	return &runner{log: log, transport: transport, running: map[string]run{}}
+	return &runner{log: log, transport: transport}
 }
 
 // Describe says what the plugin is. The name is also that of the file: runner-example.http.
@@ -87,8 +77,6 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 	if err != nil {
 		return nil, err // nothing has started: the host is told that the spec is wrong
 	}
-	ctx, end := r.begin(ctx, req.RunID)
-	defer end()
 	// From here on the run exists. There is no state to keep: when this process dies, so does the connection.
 	if err := out.Started(nil); err != nil {
 		return nil, err
@@ -103,38 +91,8 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 	return result, err
 }
 
-// Remove ends a run, whatever became of it. One that this process does not know is gone already.
-func (r *runner) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {
-	r.mu.Lock()
-	run, ok := r.running[req.RunID]
-	r.mu.Unlock()
-	if !ok {
-		return nil
-	}
-	run.cancel()
-	select {
-	case <-run.ended:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// begin enters a run, so that Remove finds it. The caller calls end when it is over.
-func (r *runner) begin(ctx context.Context, id string) (_ context.Context, end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	r.mu.Lock()
-	r.running[id] = run{cancel, ended}
-	r.mu.Unlock()
-	return ctx, func() {
-		r.mu.Lock()
-		delete(r.running, id)
-		r.mu.Unlock()
-		cancel()
-		close(ended)
-	}
-}
+// Remove clears away what is left of a run after a crash. Nothing is: when the process ends, so do its connections.
+func (r *runner) Remove(context.Context, *pluginapi.RemoveRequest) error { return nil }
 
 // decode reads a JSON object strictly. Errors name keys, not values: these may be secret.
 func decode(text json.RawMessage, into any) error {
