@@ -18,6 +18,10 @@ WITH_PG  := scripts/with-postgres
 TEST     := $(GO) test -race -timeout 15m
 # Only tests are built with the race detector. All else is built with these flags, so that it is compiled once.
 PLAIN    := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath'
+EXAMPLES := pluginapi/examples
+BUF       = $(GO) tool -modfile=tools/proto/go.mod buf
+# The plugin protocol of the last release, with which plugins out there were built.
+RELEASED := pluginapi/proto/released.yaml
 # Packages that use a database in their tests, and those that do not.
 PACKAGES  = $(GO) list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./...
 WITH_DB   = $(PACKAGES) | grep core/coretest | grep -v '/tests/e2e ' | cut -d ' ' -f 1
@@ -36,7 +40,7 @@ demo: postgres build ## Run the sample workspace: a workflow that works and one 
 	scripts/demo
 
 .PHONY: test
-test: postgres ## Run all tests, with the race detector
+test: postgres node ## Run all tests, with the race detector
 	$(WITH_PG) $(TEST) ./...
 
 ##@ Build
@@ -67,8 +71,12 @@ test/integration: postgres ## Run the tests of packages on a real PostgreSQL
 	$(WITH_PG) $(TEST) $$($(WITH_DB))
 
 .PHONY: test/e2e
-test/e2e: postgres ## Run the golden scenarios and crash tests on the built programs
+test/e2e: postgres node ## Run the golden scenarios and crash tests on the built programs
 	$(WITH_PG) $(TEST) $(E2E)
+
+.PHONY: examples
+examples: node build ## Build the example plugins into bin/examples, test them, and check them as third parties do
+	scripts/examples
 
 .PHONY: test/race
 test/race: test ## The same as `make test`
@@ -91,13 +99,23 @@ nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of p
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Run the linters
 	$(PLAIN) $(TOOLS)/golangci-lint run ./...
-	$(GO) tool -modfile=tools/proto/go.mod buf lint
+	cd $(EXAMPLES)/runner-http && $(PLAIN) ../../../$(TOOLS)/golangci-lint run -c ../../../.golangci.yml ./...
+	$(BUF) lint
+	$(BUF) breaking --against $(RELEASED)
 
 .PHONY: generate
-generate: postgres ## Make again what is generated: plugin protocol, JSON Schemas, database schema
-	$(GO) tool -modfile=tools/proto/go.mod buf generate
+generate: postgres ## Make again what is generated: plugin protocol, its documents, JSON Schemas, database schema
+	$(BUF) generate
 	$(PLAIN) $(GO) generate ./...
+	@# A plugin brings along the protocol that it was written for; both examples offer the same action type.
+	cp pluginapi/proto/stroem/plugin/v1/*.proto $(EXAMPLES)/runner-node/proto/stroem/plugin/v1/
+	cp $(EXAMPLES)/runner-http/schema/*.json $(EXAMPLES)/runner-node/schema/
 	@mkdir -p $(TOOLS)
+	$(BUF) build -o $(TOOLS)/protocol.binpb
+	$(PLAIN) $(GO) run ./tests/tools/protodoc <$(TOOLS)/protocol.binpb >$(TOOLS)/reference.md
+	@cmp -s $(TOOLS)/reference.md docs/plugins/reference.md || cp $(TOOLS)/reference.md docs/plugins/reference.md
+	$(PLAIN) $(GO) run ./tests/tools/rulesdoc >$(TOOLS)/rules.md
+	@cmp -s $(TOOLS)/rules.md docs/plugins/rules.md || cp $(TOOLS)/rules.md docs/plugins/rules.md
 	env -u STROEM_TEST_DATABASE_URL $(WITH_PG) env $(PLAIN) $(GO) run ./tests/tools/schema >$(TOOLS)/schema.sql
 	@cmp -s $(TOOLS)/schema.sql db/schema.sql || cp $(TOOLS)/schema.sql db/schema.sql
 
@@ -118,12 +136,20 @@ db/new: ## Add a migration: make db/new name=add_table
 	@file=db/migrations/$$(date -u +%Y%m%d%H%M%S)_$(name).sql; \
 	printf -- '-- migrate:up\n\n-- migrate:down\n' >"$$file" && echo "$$file"
 
+.PHONY: protocol/release
+protocol/release: ## Keep the plugin protocol as that of the release that is being made; make lint compares with it
+	$(BUF) build --exclude-source-info -o $(RELEASED)
+
 .PHONY: tools
 tools: $(TOOLS)/golangci-lint ## Build the linter, which takes minutes once
 
 .PHONY: postgres
 postgres: ## Install PostgreSQL where that can be done, else say how
 	@scripts/install-postgres
+
+.PHONY: node
+node: ## Install Node where that can be done, else say how
+	@scripts/install-node
 
 $(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@mkdir -p $(TOOLS)

@@ -13,8 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/workflow"
+	"github.com/stroem/stroem/pluginapi"
+	"github.com/stroem/stroem/pluginapi/plugintest"
 )
 
 // report is what validate found out about one workspace or file.
@@ -30,19 +33,26 @@ type problem struct {
 }
 
 func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
+	var plugins []string
+	cmd := &cobra.Command{
 		Use:   "validate PATH...",
 		Short: "Check workflow files",
 		Long: `validate checks the workflow files of a workspace (a directory, read as the server reads it) or a single file, and tells
-every problem with its file, line and column.`,
-		Example: "  stroem validate .\n  stroem validate .workflows/deploy.yaml",
+every problem with its file, line and column.
+
+Actions of a type that a third party's plugin offers are checked with the schemas of the plugins that --plugin names. These
+are started and asked for them; neither a server nor a worker is needed.`,
+		Example: "  stroem validate .\n  stroem validate .workflows/deploy.yaml\n  stroem validate --plugin ./runner-acme.http .",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			types, err := actionTypes(cmd.Context(), plugins)
+			if err != nil {
+				return err
+			}
 			reports := make([]report, len(args))
 			valid := true
 			for i, path := range args {
-				var err error
-				if reports[i], err = validate(cmd.Context(), path); err != nil {
+				if reports[i], err = validate(cmd.Context(), path, types); err != nil {
 					return err
 				}
 				valid = valid && reports[i].Valid
@@ -56,15 +66,41 @@ every problem with its file, line and column.`,
 			return nil
 		},
 	}
+	cmd.Flags().StringArrayVar(&plugins, "plugin", nil, "executable of a runner plugin that offers action types; may be repeated")
+	return cmd
 }
 
-func validate(ctx context.Context, path string) (report, error) {
+// actionTypes are the types that the plugins with these paths offer.
+func actionTypes(ctx context.Context, plugins []string) ([]core.ActionType, error) {
+	var types []core.ActionType
+	for _, path := range plugins {
+		path, err := executable(path)
+		if err != nil {
+			return nil, err
+		}
+		d, err := plugintest.Describe(ctx, plugintest.Binary(path))
+		if err != nil {
+			return nil, err
+		}
+		if d.Kind != pluginapi.KindRunner {
+			return nil, fmt.Errorf("the plugin %s is a %s: only runners have action types", path, d.Kind)
+		}
+		for _, t := range d.ActionTypes {
+			types = append(types, core.ActionType{
+				Name: t.Name, Runner: t.Runner, Tag: t.Tag, SpecSchema: t.SpecSchema, Plugin: d.Name, PluginVersion: d.Version,
+			})
+		}
+	}
+	return types, nil
+}
+
+func validate(ctx context.Context, path string, types []core.ActionType) (report, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return report{}, fmt.Errorf("nothing can be read at %s: %w", path, err)
 	}
 	r := report{Path: path, Problems: []problem{}}
-	options := workflow.Options{Decrypt: decrypt(ctx), Now: time.Now()}
+	options := workflow.Options{ActionTypes: types, Decrypt: decrypt(ctx), Now: time.Now()}
 	var problems workflow.Diagnostics
 	if info.IsDir() {
 		_, problems = workflow.Load(os.DirFS(path), options)

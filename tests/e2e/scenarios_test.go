@@ -155,9 +155,11 @@ func (s *system) checkLog(job string, want expectation) {
 		require.Equal(t, want.LogLines, first.Total)
 	}
 	for _, text := range want.Log {
-		encoded, err := json.Marshal(text)
-		require.NoError(t, err)
-		require.Contains(t, first.Logs, `"line":`+string(encoded))
+		var encoded strings.Builder
+		encoder := json.NewEncoder(&encoded)
+		encoder.SetEscapeHTML(false) // as in logs
+		require.NoError(t, encoder.Encode(text))
+		require.Contains(t, first.Logs, `"line":`+strings.TrimSpace(encoded.String()))
 	}
 	// Every line is there once, in order, whatever the pages.
 	last := int64(0)

@@ -43,8 +43,9 @@ type RunnerServiceClient interface {
 	// whose process group is killed when the worker dies. Attach or Remove follows.
 	Run(ctx context.Context, in *RunRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RunEvent], error)
 	// Stop asks for the end of a run: politely, and by force after grace. Returns at once, without waiting for the end;
-	// the run's stream goes on and ends with finished as usual. Idempotent. NOT_FOUND when no such run is under way, which
-	// may also mean that it has not begun yet: the host repeats the call for as long as the stream is open.
+	// the run's stream goes on and ends with finished as usual, or with CANCELLED or DEADLINE_EXCEEDED where the step came to
+	// no result. Idempotent. NOT_FOUND when no such run is under way, which may also mean that it has not begun yet: the host
+	// repeats the call for as long as the stream is open.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
 	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
 	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
@@ -148,8 +149,9 @@ type RunnerServiceServer interface {
 	// whose process group is killed when the worker dies. Attach or Remove follows.
 	Run(*RunRequest, grpc.ServerStreamingServer[RunEvent]) error
 	// Stop asks for the end of a run: politely, and by force after grace. Returns at once, without waiting for the end;
-	// the run's stream goes on and ends with finished as usual. Idempotent. NOT_FOUND when no such run is under way, which
-	// may also mean that it has not begun yet: the host repeats the call for as long as the stream is open.
+	// the run's stream goes on and ends with finished as usual, or with CANCELLED or DEADLINE_EXCEEDED where the step came to
+	// no result. Idempotent. NOT_FOUND when no such run is under way, which may also mean that it has not begun yet: the host
+	// repeats the call for as long as the stream is open.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
 	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
 	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
