@@ -1,7 +1,7 @@
 // Package joblog carries the output of steps from the process that writes it to the file that keeps it.
 //
 // In the worker a [Recorder] takes the bytes of one step as they come: it makes them valid UTF-8, finds the OUTPUT:
-// lines, replaces secrets ([Masker]), cuts lines, and hands them on in batches. In the server a [Store] appends these
+// lines, replaces secrets ([mask.Masker]), cuts lines, and hands them on in batches. In the server a [Store] appends these
 // batches to one file per job and reads them back by line.
 //
 // # Format

@@ -2,7 +2,8 @@ package joblog
 
 import (
 	"bytes"
-	"encoding/json"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/stroem/stroem/core"
@@ -125,10 +126,54 @@ func decodeString(inside []byte) string {
 	if bytes.IndexByte(inside, '\\') < 0 {
 		return string(inside)
 	}
-	var text string
-	quoted := append(append([]byte{'"'}, inside...), '"')
-	if json.Unmarshal(quoted, &text) != nil {
-		return string(inside)
+	return string(appendUnescaped(nil, inside))
+}
+
+// appendUnescaped appends the text of the inside of a JSON string that is valid.
+func appendUnescaped(dst, inside []byte) []byte {
+	for {
+		at := bytes.IndexByte(inside, '\\')
+		if at < 0 || at+1 == len(inside) {
+			return append(dst, inside...)
+		}
+		dst = append(dst, inside[:at]...)
+		c := inside[at+1]
+		inside = inside[at+2:]
+		switch c {
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			r := hexRune(inside)
+			inside = inside[min(4, len(inside)):]
+			if utf16.IsSurrogate(r) {
+				low := rune(-1)
+				if bytes.HasPrefix(inside, []byte(`\u`)) {
+					low = hexRune(inside[2:])
+				}
+				if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+					inside = inside[6:]
+				}
+			}
+			dst = utf8.AppendRune(dst, r)
+			continue
+		}
+		dst = append(dst, c)
 	}
-	return text
+}
+
+// hexRune is what the four digits at the start of s stand for.
+func hexRune(s []byte) rune {
+	n, err := strconv.ParseUint(string(s[:min(4, len(s))]), 16, 16)
+	if err != nil {
+		return utf8.RuneError
+	}
+	return rune(n)
 }

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -136,7 +137,7 @@ func TestTakingUpLosesAndDoublesNoLine(t *testing.T) {
 
 // play records pieces of output: one by one, or merged as on the wire those of one stream within 20 ms.
 func play(t require.TestingT, o joblog.RecorderOptions, records []record, merged bool) joblog.Recording {
-	o.Step, o.Attempt, o.Masker = "a", 1, joblog.NewMasker([]string{"first\nsecond"})
+	o.Step, o.Attempt, o.Masker = "a", 1, mask.New([]string{"first\nsecond"})
 	o.Send = func(context.Context, int64, []byte) error { return io.ErrClosedPipe } // all is in the tail
 	r := joblog.NewRecorder(context.Background(), o)
 	for i := 0; i < len(records); {

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/stroem/stroem/core/mask"
 )
 
 const (
@@ -27,10 +29,10 @@ type SendFunc func(ctx context.Context, first int64, ndjson []byte) error
 type RecorderOptions struct {
 	Step     string
 	Attempt  int
-	First    int64   // number of the first line; 0 is 1. Above that when an attempt is taken up again
-	Known    Known   // lines with which its output then begins and that are stored already: they are not sent again
-	Masker   *Masker // nil: nothing is secret
-	MaxBytes int64   // of text kept; what comes after it is counted and dropped. 0: no limit
+	First    int64        // number of the first line; 0 is 1. Above that when an attempt is taken up again
+	Known    Known        // lines with which its output then begins and that are stored already: they are not sent again
+	Masker   *mask.Masker // nil: nothing is secret
+	MaxBytes int64        // of text kept; what comes after it is counted and dropped. 0: no limit
 	Send     SendFunc
 }
 

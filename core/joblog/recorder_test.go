@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/mask"
 )
 
 // sink takes batches and keeps their lines.
@@ -68,7 +69,7 @@ func TestShortStepSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &sink{t: t}
 		r := joblog.NewRecorder(t.Context(), joblog.RecorderOptions{
-			Step: "build", Attempt: 2, Masker: joblog.NewMasker([]string{"hunter2"}), Send: s.send,
+			Step: "build", Attempt: 2, Masker: mask.New([]string{"hunter2"}), Send: s.send,
 		})
 		write(t, r.Stdout(), "one\npass hun")
 		write(t, r.Stderr(), "warning: hunter2\n")

@@ -207,6 +207,18 @@ func requireEscaped(t *testing.T, text string) {
 	require.Equal(t, text, decodeString(got[1:]))
 }
 
+// FuzzUnescape reads the insides of JSON strings as encoding/json does.
+func FuzzUnescape(f *testing.F) {
+	f.Add(`a\u0061\ud83d\ude00\ud83d\n\/\\\udc00\ud800\u0041`)
+	f.Fuzz(func(t *testing.T, inside string) {
+		var want string
+		if !utf8.ValidString(inside) || !validString([]byte(inside)) || json.Unmarshal([]byte(`"`+inside+`"`), &want) != nil {
+			return
+		}
+		require.Equal(t, want, decodeString([]byte(inside)))
+	})
+}
+
 // FuzzVerify holds what the server accepts against encoding/json.
 func FuzzVerify(f *testing.F) {
 	f.Add(string(AppendLine(nil, "build", 1, Stdout, "2026-01-02T03:04:05Z", "a\"b\\")))

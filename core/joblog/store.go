@@ -1,7 +1,6 @@
 package joblog
 
 import (
-	"bytes"
 	"container/list"
 	"context"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/mask"
 )
 
 // ServerStep is the step of lines that the server itself writes; workers cannot.
@@ -30,7 +30,7 @@ var ErrClosed = errors.New("log store is closed")
 // waiters never hold up writers. One process owns the directory.
 type Store struct {
 	root   *os.Root
-	mask   func(job uuid.UUID) *Masker
+	mask   MaskFunc
 	closed chan struct{}
 
 	mu     sync.Mutex
@@ -38,9 +38,12 @@ type Store struct {
 	recent *list.List                  // least recently used last
 }
 
-// Open opens the store in dir, which is created if needed. mask gives the secrets of a job, which are replaced in
-// whatever is appended; it may be nil.
-func Open(dir string, mask func(job uuid.UUID) *Masker) (*Store, error) {
+// MaskFunc gives the secrets of a job, nil if there are none. It is called for each batch and should answer from memory.
+type MaskFunc func(ctx context.Context, job uuid.UUID) (*mask.Masker, error)
+
+// Open opens the store in dir, which is created if needed. Whatever is appended is masked with what secrets gives; nil
+// masks nothing.
+func Open(dir string, secrets MaskFunc) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("create log directory: %w", err)
 	}
@@ -48,11 +51,11 @@ func Open(dir string, mask func(job uuid.UUID) *Masker) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log directory: %w", err)
 	}
-	if mask == nil {
-		mask = func(uuid.UUID) *Masker { return nil }
+	if secrets == nil {
+		secrets = func(context.Context, uuid.UUID) (*mask.Masker, error) { return nil, nil }
 	}
 	return &Store{
-		root: root, mask: mask, closed: make(chan struct{}),
+		root: root, mask: secrets, closed: make(chan struct{}),
 		jobs: map[uuid.UUID]*list.Element{}, recent: list.New(),
 	}, nil
 }
@@ -89,7 +92,7 @@ func (s *Store) Append(ctx context.Context, job uuid.UUID, step string, attempt 
 	if err != nil || lines == 0 {
 		return err
 	}
-	return s.append(job, batch{step: step, attempt: attempt, header: header, first: first, lines: lines, ndjson: ndjson})
+	return s.append(ctx, job, batch{step: step, attempt: attempt, header: header, first: first, lines: lines, ndjson: ndjson})
 }
 
 // Event stores a line that the server says about a job.
@@ -98,7 +101,7 @@ func (s *Store) Event(ctx context.Context, job uuid.UUID, text string) error {
 		return err
 	}
 	line := eventLine(text)
-	return s.append(job, batch{header: appendHeader(nil, ServerStep, 1), lines: 1, ndjson: line})
+	return s.append(ctx, job, batch{header: appendHeader(nil, ServerStep, 1), lines: 1, ndjson: line})
 }
 
 func eventLine(text string) []byte {
@@ -106,9 +109,13 @@ func eventLine(text string) []byte {
 	return AppendLine(nil, ServerStep, 1, Stderr, string(appendTime(nil, time.Now())), text)
 }
 
-func (s *Store) append(job uuid.UUID, b batch) error {
-	if m := s.mask(job); !m.Empty() {
-		b.ndjson = maskLines(m, b.ndjson)
+func (s *Store) append(ctx context.Context, job uuid.UUID, b batch) error {
+	secrets, err := s.mask(ctx, job)
+	if err != nil {
+		return err
+	}
+	if !secrets.Empty() {
+		b.ndjson = maskLines(secrets, b.ndjson)
 	}
 	j, err := s.acquire(job)
 	if err != nil {
@@ -116,21 +123,6 @@ func (s *Store) append(job uuid.UUID, b batch) error {
 	}
 	defer s.release(j)
 	return j.append(b)
-}
-
-// maskLines masks the text of lines in storage format; the forms of a secret that m knows include that in JSON.
-func maskLines(m *Masker, ndjson []byte) []byte {
-	masked := make([]byte, 0, len(ndjson)+len(ndjson)/8)
-	for line := range bytes.Lines(ndjson) {
-		r, ok := parse(bytes.TrimSuffix(line, []byte("\n")))
-		if !ok {
-			continue // verified before
-		}
-		text := maskStream{masker: m}
-		masked = append(masked, line[:len(line)-len(r.line)-len(lineEnd)]...)
-		masked = append(text.append(masked, r.line, true), lineEnd...)
-	}
-	return masked
 }
 
 // Wait returns when the log has lines after the given number, when ctx ends or when the store is closed.

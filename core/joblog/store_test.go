@@ -14,6 +14,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/mask"
 )
 
 const ts = "2026-01-02T03:04:05.678901Z"
@@ -148,18 +149,22 @@ func TestEvents(t *testing.T) {
 
 func TestServerMasks(t *testing.T) {
 	t.Parallel()
-	masker := joblog.NewMasker([]string{"hunter2", "st\"ep", "stdout"})
-	s, err := joblog.Open(t.TempDir(), func(uuid.UUID) *joblog.Masker { return masker })
+	masker := mask.New([]string{"hunter2", "st\"ep", "stdout"})
+	s, err := joblog.Open(t.TempDir(), func(context.Context, uuid.UUID) (*mask.Masker, error) { return masker, nil })
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	job := uuid.New()
 	line := joblog.AppendLine(nil, "stdout", 1, joblog.Stdout, ts, `a hunter2 st"ep`)
 	require.NoError(t, s.Append(t.Context(), job, "stdout", 1, 1, line))
 	require.NoError(t, s.Event(t.Context(), job, "no hunter2"))
+	escaped := `{"step":"stdout","stream":"stdout","ts":"` + ts + `","line":"\u0068unter2 {\"x\":\"st\\\"ep\"}"}` + "\n"
+	require.NoError(t, s.Append(t.Context(), job, "stdout", 1, 2, []byte(escaped+string(line))))
 	_, got := read(t, s, job, joblog.Query{})
-	require.Equal(t, []string{"stdout: a •••••• ••••••", "stderr: no ••••••"}, got)
+	require.Equal(t, []string{
+		"stdout: a •••••• ••••••", "stderr: no ••••••", `stdout: •••••• {"x":"••••••"}`, "stdout: a •••••• ••••••",
+	}, got)
 	_, got = read(t, s, job, joblog.Query{Step: "stdout"})
-	require.Len(t, got, 1, "only the text is masked")
+	require.Len(t, got, 3, "only the text is masked")
 }
 
 func TestManyJobs(t *testing.T) {

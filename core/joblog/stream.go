@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/stroem/stroem/core/mask"
 )
 
 // stream is the way of the bytes of stdout or stderr into the recorder's batch: made valid, searched for outputs,
@@ -15,7 +17,7 @@ type stream struct {
 
 	mu       sync.Mutex // held for a whole Write, which may wait for room
 	sanitize sanitizer
-	mask     maskStream
+	mask     mask.Stream
 	masked   []byte
 	split    splitter
 
@@ -28,7 +30,7 @@ type stream struct {
 
 func newStream(r *Recorder, name string, known int64) *stream {
 	return &stream{
-		recorder: r, name: name, known: known, mask: maskStream{masker: r.options.Masker},
+		recorder: r, name: name, known: known, mask: mask.NewStream(r.options.Masker),
 		prefix: appendStream(appendHeader(nil, r.options.Step, r.options.Attempt), name),
 	}
 }
@@ -48,7 +50,7 @@ func (s *stream) WriteTimed(p []byte, at time.Time) (int, error) {
 	}
 	// The end of a line that was held back, for it may be inside of a secret, keeps the time at which it came; and so
 	// have all lines that come with it, or their number at one time would depend on what is secret.
-	if !s.mask.holdsLine() {
+	if !s.mask.HoldsLine() {
 		s.setTime(at)
 	}
 	s.take(s.sanitize.clean(p), false)
@@ -74,7 +76,7 @@ func (s *stream) take(clean []byte, final bool) {
 	if s.name == Stdout {
 		s.recorder.output.feed(clean)
 	}
-	s.masked = s.mask.append(s.masked[:0], clean, final)
+	s.masked = s.mask.Append(s.masked[:0], clean, final)
 	if s.name == Stderr {
 		s.recorder.tail.write(s.masked)
 	}

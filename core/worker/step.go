@@ -13,6 +13,7 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -21,7 +22,7 @@ import (
 // error.
 func (s *session) execute(r *run) (completion api.Completion) {
 	var result *pluginapi.Result
-	masker := joblog.NewMasker(r.step.Mask)
+	masker := mask.New(r.step.Mask)
 	recorder := joblog.NewRecorder(s.calls, joblog.RecorderOptions{
 		Step: r.step.StepName, Attempt: r.step.Attempt, First: r.step.LogPosition + 1, Known: known(r.step.LogKnown),
 		Masker: masker, MaxBytes: s.maxBytes,
@@ -177,7 +178,7 @@ func exitText(result *pluginapi.Result, stderr string) string {
 }
 
 // finish adds what was recorded: the last lines, the output, and the end of stderr.
-func finish(step *api.Claim, c *api.Completion, result *pluginapi.Result, recording joblog.Recording, masker *joblog.Masker) {
+func finish(step *api.Claim, c *api.Completion, result *pluginapi.Result, recording joblog.Recording, masker *mask.Masker) {
 	c.StepID, c.Lease = step.StepID, step.Lease
 	if len(recording.Tail) > 0 {
 		c.Logs = &api.LogBatch{First: recording.First, Lines: string(recording.Tail)}

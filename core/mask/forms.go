@@ -1,4 +1,4 @@
-package joblog
+package mask
 
 import (
 	"encoding/base64"
@@ -15,7 +15,7 @@ import (
 // URL, in JSON. Blanks around it are left out, because shells drop them.
 func forms(value string) []string {
 	value = strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(value, "\uFFFD"), "\x00", ""))
-	if len(value) < minSecret {
+	if len(value) < MinLength {
 		return nil
 	}
 	list := []string{value, strings.ReplaceAll(value, "\n", "\r\n")}
@@ -25,15 +25,47 @@ func forms(value string) []string {
 			list = append(list, base64Inner(encoding, value, shift))
 		}
 	}
-	for _, escaped := range []string{url.QueryEscape(value), url.PathEscape(value), strings.ReplaceAll(url.QueryEscape(value), "+", "%20")} {
-		list = append(list, escaped, lowerHex.ReplaceAllStringFunc(escaped, strings.ToLower))
+	query := url.QueryEscape(value)
+	for _, inURL := range []string{query, url.PathEscape(value), strings.ReplaceAll(query, "+", "%20")} {
+		list = append(list, inURL, lowerHex.ReplaceAllStringFunc(inURL, strings.ToLower))
 	}
 	quoted, err := json.Marshal(value) // with < > & escaped
 	if err == nil {
 		list = append(list, string(quoted[1:len(quoted)-1]))
 	}
-	plain := string(appendEscaped(nil, []byte(value)))
+	plain := escaped(value)
+	list = append(list, longLines(value)...)
 	return append(list, plain, strings.ReplaceAll(plain, "/", `\/`), asciiOnly(plain))
+}
+
+// minLine is the length in bytes from which a line of a value that has several is a secret of its own: keys are printed
+// line by line, but their shorter lines look like any text.
+const minLine = 16
+
+// longLines are the lines of a value that are masked wherever they stand alone.
+func longLines(value string) []string {
+	if !strings.Contains(value, "\n") {
+		return nil
+	}
+	var lines []string
+	for line := range strings.Lines(value) {
+		if line = strings.TrimSpace(line); len(line) >= minLine {
+			lines = append(lines, line, escaped(line))
+		}
+	}
+	return lines
+}
+
+// escaped is a text as it stands in a JSON string, with < > & as they are.
+func escaped(text string) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(text) != nil { // a string can always be encoded
+		return text
+	}
+	quoted := strings.TrimSuffix(b.String(), "\n")
+	return quoted[1 : len(quoted)-1]
 }
 
 var lowerHex = regexp.MustCompile(`%[0-9A-F]{2}`)

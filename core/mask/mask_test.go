@@ -1,4 +1,4 @@
-package joblog
+package mask
 
 import (
 	"encoding/base64"
@@ -11,13 +11,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// chunks cuts data at places that depend on seed.
+func chunks(data []byte, seed uint64) [][]byte {
+	var parts [][]byte
+	for len(data) > 0 {
+		seed = seed*6364136223846793005 + 1442695040888963407
+		n := min(1+int(seed>>60), len(data))
+		parts = append(parts, data[:n])
+		data = data[n:]
+	}
+	return parts
+}
+
 func masked(m *Masker, parts ...[]byte) string {
-	s := maskStream{masker: m}
+	s := Stream{masker: m}
 	var out []byte
 	for _, part := range parts {
-		out = s.append(out, part, false)
+		out = s.Append(out, part, false)
 	}
-	return string(s.append(out, nil, true))
+	return string(s.Append(out, nil, true))
 }
 
 func TestMask(t *testing.T) {
@@ -40,6 +52,7 @@ func TestMask(t *testing.T) {
 		"repeats":            {[]string{"aaaa"}, "aaaaaaa b", "•••••• b"},
 		"blanks around":      {[]string{" hunter2\n"}, "[hunter2]", "[••••••]"},
 		"several lines":      {[]string{"one\ntwo"}, "a one\ntwo b one\r\ntwo", "a •••••• b ••••••"},
+		"a line of several":  {[]string{"-----BEGIN KEY-----\r\nMIIEvgIBADANBgkq\nabc\n"}, "x MIIEvgIBADANBgkq abc", "x •••••• abc"},
 		"in JSON":            {[]string{"a\"b\\c\n"}, `{"x":"a\"b\\c"}`, `{"x":"••••••"}`},
 		"in JSON, HTML":      {[]string{"<a&b>"}, `"\u003ca\u0026b\u003e"`, `"••••••"`},
 		"in JSON, ASCII":     {[]string{"pässwörd😀"}, `"p\u00e4ssw\u00f6rd\ud83d\ude00"`, `"••••••"`},
@@ -48,7 +61,7 @@ func TestMask(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := NewMasker(test.secrets)
+			m := New(test.secrets)
 			require.Equal(t, test.want, m.String(test.in))
 			var bytewise [][]byte
 			for i := range len(test.in) {
@@ -64,7 +77,7 @@ func TestMask(t *testing.T) {
 func TestMaskBase64Anywhere(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t?>~value"
-	m := NewMasker([]string{secret})
+	m := New([]string{secret})
 	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
 		for before := range 7 {
 			for after := range 4 {
@@ -92,7 +105,7 @@ func FuzzMask(f *testing.F) {
 		quoted, err := json.Marshal(two)
 		require.NoError(t, err)
 		text += one + url.QueryEscape(one) + text + string(quoted) + base64.StdEncoding.EncodeToString([]byte(text+two))
-		m := NewMasker([]string{one, two})
+		m := New([]string{one, two})
 		whole := m.String(text)
 		require.Equal(t, whole, masked(m, chunks([]byte(text), seed)...))
 		for _, pattern := range m.patterns {
@@ -118,12 +131,12 @@ func utf8Valid(texts ...string) bool {
 func BenchmarkMask(b *testing.B) {
 	line := strings.Repeat("the quick brown fox jumps over the lazy dog 0123456789 ", 2) + "\n"
 	data := []byte(strings.Repeat(line, 600))
-	m := NewMasker([]string{"hunter2hunter2", "0123456789abcdef", "a-long-token/with+signs=and more", "postgres://u:p@h/db", "the quick red fox"})
+	m := New([]string{"hunter2hunter2", "0123456789abcdef", "a-long-token/with+signs=and more", "postgres://u:p@h/db", "the quick red fox"})
 	b.SetBytes(int64(len(data)))
-	s := maskStream{masker: m}
+	s := Stream{masker: m}
 	var out []byte
 	for b.Loop() {
-		out = s.append(out[:0], data, false)
+		out = s.Append(out[:0], data, false)
 	}
 	require.NotEmpty(b, out)
 }

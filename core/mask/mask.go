@@ -1,4 +1,6 @@
-package joblog
+// Package mask hides secrets in what is stored and shown: a [Masker] knows the values and the forms in which programs
+// print them, and replaces each by [Mark] in texts, in streams however they are cut, and in JSON documents.
+package mask
 
 import (
 	"bytes"
@@ -10,28 +12,30 @@ import (
 // Mark stands where a secret was.
 const Mark = "••••••"
 
-// minSecret is the length in bytes below which a value is too common to be hidden.
-const minSecret = 4
+// MinLength is the length in bytes below which a value is too common to be hidden.
+const MinLength = 4
 
 // Masker replaces secrets by [Mark]: the values themselves and the forms in which programs print them. It never changes
 // and may be shared. A nil Masker masks nothing.
 //
 // Where secrets overlap, all of them are covered and one mark stands for them together.
 type Masker struct {
-	patterns [][]byte // sorted, unique, each at least minSecret long
+	numbers  bool     // one of the values is the text of a number
+	patterns [][]byte // sorted, unique, each at least MinLength long
 	heads    map[uint32]span
 	filter   [1 << 10]uint64 // a bit for every hash of a pattern's head: nearly every position is dismissed here
 }
 
-// span is the range of patterns that start with the same minSecret bytes.
+// span is the range of patterns that start with the same MinLength bytes.
 type span struct{ from, to int }
 
-// NewMasker returns a Masker for the values. Values shorter than four bytes, without blanks around them, are not masked.
-func NewMasker(values []string) *Masker {
+// New returns a Masker for the values. Values shorter than four bytes, without blanks around them, are not masked.
+func New(values []string) *Masker {
 	m := &Masker{heads: map[uint32]span{}}
 	for _, value := range values {
+		m.numbers = m.numbers || isNumber([]byte(value))
 		for _, form := range forms(value) {
-			if len(form) >= minSecret {
+			if len(form) >= MinLength {
 				m.patterns = append(m.patterns, []byte(form))
 			}
 		}
@@ -62,8 +66,28 @@ func (m *Masker) String(text string) string {
 	if m.Empty() {
 		return text
 	}
-	s := maskStream{masker: m}
-	return string(s.append(nil, []byte(text), true))
+	return string(m.Append(nil, []byte(text)))
+}
+
+// Append masks a whole text and appends the result to dst.
+func (m *Masker) Append(dst, text []byte) []byte {
+	s := Stream{masker: m}
+	return s.Append(dst, text, true)
+}
+
+// Found tells whether data holds anything that would be masked.
+func (m *Masker) Found(data []byte) bool {
+	if m.Empty() {
+		return false
+	}
+	for i := 0; i+MinLength <= len(data); i++ {
+		if m.candidate(binary.LittleEndian.Uint32(data[i:])) {
+			if length, _ := m.at(data[i:]); length > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // candidate tells whether a pattern may start with head.
@@ -74,7 +98,7 @@ func (m *Masker) candidate(head uint32) bool {
 
 // at tells what stands at the start of data: the length of the longest pattern, and whether data ends inside of one.
 func (m *Masker) at(data []byte) (length int, open bool) {
-	if len(data) < minSecret {
+	if len(data) < MinLength {
 		i := sort.Search(len(m.patterns), func(i int) bool { return bytes.Compare(m.patterns[i], data) >= 0 })
 		return 0, i < len(m.patterns) && bytes.HasPrefix(m.patterns[i], data)
 	}
@@ -92,20 +116,23 @@ func (m *Masker) at(data []byte) (length int, open bool) {
 	return length, open
 }
 
-// maskStream masks a stream. What may be the start of a secret is held back until more has come, so the result does not
+// Stream masks a stream. What may be the start of a secret is held back until more has come, so the result does not
 // depend on how the stream is cut.
-type maskStream struct {
+type Stream struct {
 	masker  *Masker
 	held    []byte
 	covered int // bytes at the start of held for which a mark was written
 	joined  []byte
 }
 
-// holdsLine tells whether the end of a line is held back.
-func (s *maskStream) holdsLine() bool { return bytes.IndexByte(s.held, '\n') >= 0 }
+// NewStream returns a stream that is masked by m.
+func NewStream(m *Masker) Stream { return Stream{masker: m} }
 
-// append masks chunk and appends what is decided to dst; with final everything is.
-func (s *maskStream) append(dst, chunk []byte, final bool) []byte {
+// HoldsLine tells whether the end of a line is held back.
+func (s *Stream) HoldsLine() bool { return bytes.IndexByte(s.held, '\n') >= 0 }
+
+// Append masks chunk and appends what is decided to dst; with final everything is.
+func (s *Stream) Append(dst, chunk []byte, final bool) []byte {
 	if s.masker.Empty() {
 		return append(dst, chunk...)
 	}
@@ -118,7 +145,7 @@ func (s *maskStream) append(dst, chunk []byte, final bool) []byte {
 	done := end      // everything before is in dst
 	i := 0
 	for ; i < len(data); i++ {
-		if i+minSecret <= len(data) && !s.masker.candidate(binary.LittleEndian.Uint32(data[i:])) {
+		if i+MinLength <= len(data) && !s.masker.candidate(binary.LittleEndian.Uint32(data[i:])) {
 			continue
 		}
 		length, open := s.masker.at(data[i:])
