@@ -19,7 +19,9 @@ type Job struct {
 	WorkerID        uuid.UUID
 	Revision        string
 	DefinitionHash  []byte
-	Input           json.RawMessage // an object
+	Input           json.RawMessage // an object, what is secret masked
+	InputSealed     []byte          // the input as it was given, if that is another one
+	MaskSealed      [][]byte        // what is secret in the job beyond the workspace's secrets
 	Output          json.RawMessage // an object, or nil
 	ErrorMessage    string
 	ParentJobID     uuid.UUID

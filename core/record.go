@@ -11,8 +11,8 @@ import (
 type NewJob struct {
 	Job
 	Definition     json.RawMessage // body of DefinitionHash
-	IdempotencyKey string
-	Steps          []NewStep // in topological order, their ids ascending
+	IdempotencyKey string          // its hash
+	Steps          []NewStep       // in topological order, their ids ascending
 }
 
 // NewStep is a step of a [NewJob].
@@ -52,6 +52,7 @@ type StepEnd struct {
 	ID           StepID
 	From, Status StepStatus
 	Output       json.RawMessage
+	OutputSealed []byte // what Output hides; nil: nothing
 	ExitCode     *int
 	Error        string
 	Unreported   bool // its worker has not said so: should it be heard of again, it has to stop the step
@@ -90,13 +91,35 @@ type ClaimedStep struct {
 	Revision       string
 	DefinitionHash []byte
 	JobInput       json.RawMessage
+	JobInputSealed []byte   // what JobInput hides; nil: nothing
+	MaskSealed     [][]byte // what is secret in the job beyond the workspace's secrets
+}
+
+// RenderedInput is the input of a claimed step as it is stored.
+type RenderedInput struct {
+	Input  json.RawMessage
+	Sealed []byte // what Input hides; nil: nothing
+}
+
+// StepOutput is what a completed step has put out.
+type StepOutput struct {
+	ID     StepID
+	Output json.RawMessage // nil: nothing
+	Sealed []byte          // what Output hides; nil: nothing
+}
+
+// JobSecrets is what it takes to know the secrets of a job.
+type JobSecrets struct {
+	Workspace  string
+	MaskSealed [][]byte
 }
 
 // HeldStep is a started step of which a runner has said how it is found again.
 type HeldStep struct {
 	ClaimedStep
-	RunnerState []byte
-	Ran         Duration // since its start
+	RunnerState       []byte
+	RunnerStateSealed []byte   // what RunnerState hides; nil: nothing
+	Ran               Duration // since its start
 }
 
 // StepStop is a running step whose worker has to stop it.

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,6 +12,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/sops"
 	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
@@ -121,13 +119,7 @@ func validate(ctx context.Context, path string, types []core.ActionType) (report
 // decrypt opens *.sops.yaml files with the sops program.
 func decrypt(ctx context.Context) func(name string, data []byte) ([]byte, error) {
 	return func(_ string, data []byte) ([]byte, error) {
-		cmd := exec.CommandContext(ctx, "sops", "--input-type", "yaml", "--output-type", "yaml", "-d", "/dev/stdin")
-		cmd.Stdin = bytes.NewReader(data)
-		out, err := cmd.Output()
-		if errors.Is(err, exec.ErrNotFound) {
-			return nil, errors.New("sops is needed to decrypt it, and is not installed")
-		}
-		return out, err
+		return sops.Decrypt(ctx, data)
 	}
 }
 

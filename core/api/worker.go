@@ -159,7 +159,11 @@ type Stop struct {
 type StepLease struct {
 	StepID int64  `json:"step_id"`
 	Lease  string `json:"lease"`
-	State  []byte `json:"state,omitempty"` // with /worker/steps/state: what the runner said when it started, at most 4 KiB
+
+	// Only with /worker/steps/state:
+
+	State []byte   `json:"state,omitempty"` // what the runner said when it started, at most 4 KiB
+	Mask  []string `json:"mask,omitempty"`  // values that the worker has found out itself and that are secret
 }
 
 // StartRequest reports that the steps of a claim are about to be spawned.
@@ -195,6 +199,7 @@ type Completion struct {
 	ExitCode *int            `json:"exit_code,omitempty"`
 	Error    string          `json:"error,omitempty"`
 	Stopped  string          `json:"stopped,omitempty"` // cancelled, timed_out: why the worker stopped it
+	Mask     []string        `json:"mask,omitempty"`    // values that the worker has found out itself and that are secret
 	Logs     *LogBatch       `json:"logs,omitempty"`    // the last lines, stored before the completion
 }
 

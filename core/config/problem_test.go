@@ -50,6 +50,10 @@ func TestProblems(t *testing.T) {
 		"short secret": {minimalServer + "auth: {jwt_secret: short}", "", []string{"auth.jwt_secret: has 5 bytes and needs at least 32"}},
 		"oidc":         {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: oidc, issuer_url: https://i, client_id: c}}}", "", []string{"providers.x.client_secret: is required"}},
 		"provider":     {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: ldap}}}", "", []string{`"ldap" is neither`}},
+		"secrets old key": {
+			minimalServer + "secrets: {old_keys: [c2hvcnQ=]}", "",
+			[]string{"secrets.old_keys.0: must be 32 bytes in base64", "secrets.old_keys: needs secrets.key"},
+		},
 		"secrets key":  {minimalServer + "secrets: {key: c2hvcnQ=}", "", []string{"secrets.key: must be 32 bytes in base64"}},
 		"url":          {minimalServer + "public_url: example.com", "", []string{"public_url: must be a URL"}},
 		"plugin name":  {minimalServer + "plugins: {../x: {}}", "", []string{"plugins.../x: a plugin is called"}},

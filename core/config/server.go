@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -66,8 +67,10 @@ type CORS struct {
 
 // Secrets says how secret values are kept and which variables workflow files may use.
 type Secrets struct {
-	Key Secret   `yaml:"key"` // 32 bytes in base64; "": made once in the data directory
-	Env []string `yaml:"env"` // names that env.<NAME> may stand for
+	Key Secret `yaml:"key"` // 32 bytes in base64; "": made once in the data directory
+	// OldKeys open what was sealed before Key was changed.
+	OldKeys []Secret `yaml:"old_keys"`
+	Env     []string `yaml:"env"` // names that env.<NAME> may stand for
 }
 
 // Recovery says when a silent worker counts as lost.
@@ -138,8 +141,14 @@ func (c *Server) validate(p *problems) {
 	if c.Auth != nil {
 		c.Auth.validate(p)
 	}
-	if key, err := base64.StdEncoding.DecodeString(c.Secrets.Key.Reveal()); c.Secrets.Key != "" && (err != nil || len(key) != 32) {
-		p.add("secrets.key", "must be 32 bytes in base64, as from: openssl rand -base64 32")
+	if c.Secrets.Key != "" {
+		p.sealingKey("secrets.key", c.Secrets.Key)
+	}
+	for i, key := range c.Secrets.OldKeys {
+		p.sealingKey("secrets.old_keys."+strconv.Itoa(i), key)
+	}
+	if len(c.Secrets.OldKeys) > 0 && c.Secrets.Key == "" {
+		p.add("secrets.old_keys", "needs secrets.key, the key that takes their place")
 	}
 	for _, name := range c.Secrets.Env {
 		if !envName.MatchString(name) {
@@ -154,6 +163,12 @@ func (c *Server) validate(p *problems) {
 	p.min("retention.audit_days", c.Retention.AuditDays, 0)
 	c.Log.validate(p)
 	c.Plugins.validate(p)
+}
+
+func (p *problems) sealingKey(name string, key Secret) {
+	if secret, err := base64.StdEncoding.DecodeString(key.Reveal()); err != nil || len(secret) != 32 {
+		p.add(name, "must be 32 bytes in base64, as from: openssl rand -base64 32")
+	}
 }
 
 // loopback tells whether only this machine can reach the address.

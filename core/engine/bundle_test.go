@@ -37,7 +37,19 @@ func (b *bundle) Workspace(name string) (*core.Workspace, string, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.workspace == nil {
+		return nil, "", core.Errorf(core.CodeUnavailable, "workspace_unavailable", "Workspace '%s' cannot be used: it is being loaded", name)
+	}
 	return b.workspace, b.revision, nil
+}
+
+// reload changes the workspace as a new revision does.
+func (b *bundle) reload(change func(ws *core.Workspace)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fresh := *b.workspace
+	change(&fresh)
+	b.workspace = &fresh
 }
 
 func newBundle(t *testing.T, workspace *core.Workspace, config engine.Config) *bundle {

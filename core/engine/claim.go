@@ -128,16 +128,13 @@ func (e *Engine) take(ctx context.Context, c claim) (api.ClaimResponse, error) {
 				StepID: int64(stop.ID), Attempt: stop.Attempt, JobID: stop.JobID.String(), StepName: stop.Name, Reason: string(stop.Reason),
 			})
 		}
-		steps, err := e.render(ctx, claimed)
+		steps, err := e.render(ctx, c.worker, claimed)
 		if err != nil {
 			return response, err
 		}
 		for i := range steps {
 			hash := claimed[slices.IndexFunc(claimed, func(s core.ClaimedStep) bool { return int64(s.ID) == steps[i].StepID })].LeaseHash
 			steps[i].Lease = leases[string(hash)]
-		}
-		for i := range claimed {
-			e.leases.hold(&claimed[i], c.worker, claimed[i].LeaseHash)
 		}
 		response.Steps = append(response.Steps, steps...)
 		if len(response.Steps) > 0 || len(claimed) == 0 {

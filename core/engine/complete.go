@@ -10,6 +10,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/mask"
 )
 
 // Limits of what a worker may report about a step.
@@ -51,7 +52,11 @@ type report struct {
 func (e *Engine) complete(ctx context.Context, worker uuid.UUID, completions []api.Completion, results []api.StepResult) error {
 	ids, reports := make([]core.StepID, len(completions)), make([]report, len(completions))
 	for i, c := range completions {
-		ids[i], reports[i] = core.StepID(c.StepID), newReport(c)
+		report, err := e.newReport(ctx, worker, c)
+		if err != nil {
+			return err
+		}
+		ids[i], reports[i] = report.id, report
 	}
 	err := e.change(ctx, ids, func(t *transition) {
 		for i := range reports {
@@ -86,9 +91,14 @@ type unstorable interface {
 	UnstorableValue()
 }
 
-func newReport(c api.Completion) report {
+// newReport makes a completion ready: nothing that is secret in the job is shown by it.
+func (e *Engine) newReport(ctx context.Context, worker uuid.UUID, c api.Completion) (report, error) {
 	r := report{id: core.StepID(c.StepID), hash: hashToken(c.Lease), stopped: core.StopReason(c.Stopped)}
-	r.outcome = outcome{status: core.StepCompleted, exitCode: c.ExitCode, message: clean(c.Error)}
+	masker, known, err := e.stepMasker(ctx, worker, c)
+	if err != nil {
+		return r, err
+	}
+	r.outcome = outcome{status: core.StepCompleted, exitCode: c.ExitCode, message: clean(masker.String(c.Error))}
 	if c.ExitCode != nil && *c.ExitCode != 0 && c.Error == "" {
 		r.outcome.message = fmt.Sprintf("Process exited with code %d", *c.ExitCode)
 	}
@@ -96,13 +106,56 @@ func newReport(c api.Completion) report {
 		output, err := checkOutput(c.Output)
 		if err != nil {
 			r.outcome.message = err.Error()
+		} else if err := e.hideOutput(masker, known, &r, output); err != nil {
+			return r, err
 		}
-		r.outcome.output = output
 	}
 	if r.outcome.message != "" {
-		r.outcome.status, r.outcome.output = core.StepFailed, nil
+		r.outcome.status, r.outcome.output, r.outcome.sealed = core.StepFailed, nil, nil
 	}
-	return r
+	return r, nil
+}
+
+// stepMasker returns what hides the secrets of a step's job, and whether all of them are known.
+func (e *Engine) stepMasker(ctx context.Context, worker uuid.UUID, c api.Completion) (masker *mask.Masker, known bool, err error) {
+	ref := StepRef{StepID: core.StepID(c.StepID)}
+	held, ok := e.leases.get(ref)
+	if !ok || len(c.Mask) > 0 {
+		lease, err := e.CheckLease(ctx, worker, ref, c.Lease)
+		switch core.ErrorCode(err) {
+		case core.CodeForbidden, core.CodeConflict:
+			return nil, true, nil // the report will be refused
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		held.Lease = lease
+	}
+	secrets := e.leases.secretsOf(held.JobID)
+	if secrets == nil { // it has ended in this moment: so has the step
+		return nil, true, nil
+	}
+	if err := e.learn(ctx, held.JobID, secrets, c.Mask); err != nil {
+		return nil, false, err
+	}
+	_, masker, err = e.forJob(secrets)
+	if e.premature(err) {
+		return nil, false, err
+	}
+	return masker, err == nil, nil
+}
+
+// hideOutput takes an output into a report. If it is not known what is secret, nothing of it is shown.
+func (e *Engine) hideOutput(masker *mask.Masker, known bool, r *report, output json.RawMessage) (err error) {
+	switch {
+	case output == nil:
+	case known:
+		r.outcome.output, r.outcome.sealed, err = e.hide(masker, output, nil, placeStepOutput, rowOf(r.id))
+	default:
+		r.outcome.output = json.RawMessage(`"` + mask.Mark + `"`)
+		r.outcome.sealed, err = e.config.Seal.Seal(output, placeStepOutput, rowOf(r.id))
+	}
+	return err
 }
 
 // checkOutput returns the output in a form that the database can hold: no NUL characters, nothing for null.

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -34,12 +35,15 @@ type creation struct {
 // Execute creates a job and returns its id. The job is pinned to the workspace's current revision. Errors: not_found
 // for an unknown workspace or task, invalid for an unknown action or wrong input; then nothing is stored.
 func (e *Engine) Execute(ctx context.Context, x Execute) (uuid.UUID, error) {
-	job, err := e.newJob(ctx, x)
+	if len(x.IdempotencyKey) > maxIdempotencyKey {
+		return uuid.Nil, core.Errorf(core.CodeInvalid, "", "Idempotency-Key has %d bytes, at most %d are allowed", len(x.IdempotencyKey), maxIdempotencyKey)
+	}
+	job, input, err := e.newJob(ctx, x)
 	if err != nil {
 		return uuid.Nil, err
 	}
 	if x.IdempotencyKey != "" {
-		return e.createOnce(ctx, job)
+		return e.createOnce(ctx, job, input)
 	}
 	c := &creation{job: job, done: make(chan error, 1)}
 	if err := e.creations.submit(ctx, c); err != nil {
@@ -87,10 +91,7 @@ func (e *Engine) createJobs(ctx context.Context, batch []*creation) error {
 
 // createOnce stores a job unless its key was used before; then it returns the job of that time, if it has the same
 // input.
-func (e *Engine) createOnce(ctx context.Context, job core.NewJob) (uuid.UUID, error) {
-	if len(job.IdempotencyKey) > maxIdempotencyKey {
-		return uuid.Nil, core.Errorf(core.CodeInvalid, "", "Idempotency-Key has %d bytes, at most %d are allowed", len(job.IdempotencyKey), maxIdempotencyKey)
-	}
+func (e *Engine) createOnce(ctx context.Context, job core.NewJob, input json.RawMessage) (uuid.UUID, error) {
 	err := e.createJobs(ctx, []*creation{{job: job}})
 	if err == nil {
 		return job.ID, nil
@@ -98,15 +99,19 @@ func (e *Engine) createOnce(ctx context.Context, job core.NewJob) (uuid.UUID, er
 	if core.ErrorCode(err) != core.CodeConflict {
 		return uuid.Nil, err
 	}
-	id, input, err := e.store.JobByIdempotencyKey(ctx, job.Workspace, job.TaskName, job.IdempotencyKey)
+	first, err := e.store.JobByIdempotencyKey(ctx, job.Workspace, job.TaskName, job.IdempotencyKey)
 	if err != nil {
 		return uuid.Nil, err
 	}
-	if !sameJSON(input, job.Input) {
-		return uuid.Nil, core.Errorf(core.CodeConflict, "idempotency_key_reused",
-			"The Idempotency-Key was used for job %s with another input: use a new key", id)
+	given, err := e.open(first.Input, first.InputSealed, placeJobInput, first.ID.String())
+	if err != nil {
+		return uuid.Nil, err
 	}
-	return id, nil
+	if !sameJSON(given, input) {
+		return uuid.Nil, core.Errorf(core.CodeConflict, "idempotency_key_reused",
+			"The Idempotency-Key was used for job %s with another input: use a new key", first.ID)
+	}
+	return first.ID, nil
 }
 
 func sameJSON(a, b []byte) bool {
@@ -121,51 +126,77 @@ func sameJSON(a, b []byte) bool {
 	return errA == nil && errB == nil && bytes.Equal(canonicalA, canonicalB)
 }
 
-func (e *Engine) newJob(ctx context.Context, x Execute) (core.NewJob, error) {
+// newJob makes a job, and returns its input as it was given beside it.
+func (e *Engine) newJob(ctx context.Context, x Execute) (_ core.NewJob, input json.RawMessage, err error) {
 	workspace, revision, err := e.workspaces.Workspace(x.Workspace)
 	if err != nil {
-		return core.NewJob{}, err
+		return core.NewJob{}, nil, err
 	}
 	task := workspace.Tasks[x.Task]
 	if task == nil {
-		return core.NewJob{}, core.Errorf(core.CodeNotFound, "", "Task not found")
+		return core.NewJob{}, nil, core.Errorf(core.CodeNotFound, "", "Task not found")
 	}
 	p, err := e.planFor(workspace, x.Task)
 	if err != nil {
-		return core.NewJob{}, err
+		return core.NewJob{}, nil, err
 	}
-	input, err := e.jobInput(ctx, task, workspace.Secrets, x.Input)
+	values, err := e.jobInput(ctx, task, workspace.Secrets, x.Input)
 	if err != nil {
-		return core.NewJob{}, err
+		return core.NewJob{}, nil, maskError(e.known.get(x.Workspace, workspace).masker, err)
+	}
+	if input, err = encodeInput(values); err != nil {
+		return core.NewJob{}, nil, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return core.NewJob{}, fmt.Errorf("make a job id: %w", err)
+		return core.NewJob{}, nil, fmt.Errorf("make a job id: %w", err)
 	}
 	job := core.NewJob{
 		Job: core.Job{
 			ID: id, Workspace: x.Workspace, TaskName: x.Task, Mode: task.Mode, Status: core.JobPending,
 			SourceType: x.Source, SourceID: x.SourceID, Revision: revision, DefinitionHash: p.hash,
-			Input: input, Timeout: task.Timeout, Progress: core.Progress{OpenSteps: len(p.steps)},
+			Timeout: task.Timeout, Progress: core.Progress{OpenSteps: len(p.steps)},
 		},
-		Definition: p.body, IdempotencyKey: x.IdempotencyKey,
+		Definition: p.body,
+	}
+	if x.IdempotencyKey != "" { // it is the caller's, and may hold anything
+		job.IdempotencyKey = hex.EncodeToString(hashToken(x.IdempotencyKey))
 	}
 	if job.Mode == "" {
 		job.Mode = "distributed"
 	}
+	if err := e.hideInput(&job.Job, secretFields(task.Input), values, input); err != nil {
+		return core.NewJob{}, nil, err
+	}
 	job.Steps, err = e.newSteps(ctx, id, p)
-	return job, err
+	return job, input, err
+}
+
+// hideInput gives a new job its input, with what is secret in it kept apart.
+func (e *Engine) hideInput(job *core.Job, fields []string, values map[string]any, input json.RawMessage) error {
+	secrets := &jobSecrets{workspace: job.Workspace, own: fieldValues(fields, values)}
+	_, masker, err := e.forJob(secrets)
+	if err != nil {
+		return err
+	}
+	job.Input, job.InputSealed, err = e.hide(masker, input, fields, placeJobInput, job.ID.String())
+	if err != nil || len(secrets.own) == 0 {
+		return err
+	}
+	sealed, err := e.sealSecrets(job.ID, secrets.own)
+	job.MaskSealed = [][]byte{sealed}
+	return err
 }
 
 // jobInput checks the given input and fills in defaults, which may be templates over the workspace's secrets.
-func (e *Engine) jobInput(ctx context.Context, task *core.Task, secrets map[string]any, given map[string]any) (json.RawMessage, error) {
+func (e *Engine) jobInput(ctx context.Context, task *core.Task, secrets map[string]any, given map[string]any) (map[string]any, error) {
 	vars := template.Context{"secret": orEmpty(secrets)}
-	input, err := workflow.CheckInput(task.Input, given, workflow.InputOptions{
+	return workflow.CheckInput(task.Input, withoutMarks(task.Input, given), workflow.InputOptions{
 		RenderDefault: func(text string) (string, error) { return template.RenderString(ctx, text, vars) },
 	})
-	if err != nil {
-		return nil, err
-	}
+}
+
+func encodeInput(input map[string]any) (json.RawMessage, error) {
 	document, err := json.Marshal(input)
 	if err != nil {
 		return nil, core.Errorf(core.CodeInvalid, "", "The input cannot be stored: %s", err)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/stroem/stroem/core/seal"
+
 	"github.com/stroem/stroem/core"
 )
 
@@ -20,6 +22,7 @@ type Config struct {
 	StopGrace        time.Duration // what workers have to stop a step; default 10 s
 	PollInterval     time.Duration // safety net of waiting claims; default 5 s
 	MaxStepBytes     int64         // what workers send of one step's log; 0: all
+	Seal             *seal.Key     // for what is secret; nil: a key that this process alone has
 	// ActionTypes is called when action types that plugins describe may have changed; it may block. nil: nobody cares.
 	ActionTypes func(ctx context.Context)
 }
@@ -35,6 +38,9 @@ func (c Config) withDefaults() Config {
 	set(&c.StartLimit, 15*time.Second)
 	set(&c.StopGrace, 10*time.Second)
 	set(&c.PollInterval, 5*time.Second)
+	if c.Seal == nil {
+		c.Seal = seal.Generate()
+	}
 	return c
 }
 
@@ -51,6 +57,8 @@ type Engine struct {
 	watchers watchers
 	leases   leaseCache
 	workers  workerCache
+	known    workspaceCache
+	started  time.Time
 
 	creations   *batcher[*creation]
 	transitions *batcher[*request]
@@ -61,7 +69,7 @@ type Engine struct {
 func New(store Store, workspaces Workspaces, logger *slog.Logger, config Config) *Engine {
 	e := &Engine{
 		store: store, workspaces: workspaces, logger: logger, config: config.withDefaults(),
-		notify: make(chan struct{}, 1),
+		started: time.Now(), notify: make(chan struct{}, 1),
 	}
 	e.workers.heard = map[uuid.UUID]time.Time{}
 	e.creations = newBatcher(e.writeCreations)

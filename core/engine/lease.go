@@ -72,7 +72,12 @@ func (e *Engine) CheckLease(ctx context.Context, worker uuid.UUID, ref StepRef, 
 	if step.Status != core.StepRunning {
 		return Lease{}, ErrLeaseStale
 	}
-	return e.leases.hold(&step, worker, hash), nil
+	secrets, err := e.openSecrets(step.JobID, step.Workspace, step.MaskSealed)
+	if err != nil {
+		return Lease{}, err
+	}
+	held, _ := e.leases.hold(&step, worker, hash, secrets)
+	return held, nil
 }
 
 // checkLease compares a lease with the one that the step was given out with last.
@@ -86,13 +91,23 @@ func checkLease(step *core.Step, worker uuid.UUID, hash []byte) error {
 	return nil
 }
 
-// leaseCache keeps the leases given out here, so that log lines need no query. It is a cache alone: what it lacks is
+// leaseCache keeps the leases given out here and the secrets of their jobs, so that log lines need no query. It is a cache alone: what it lacks is
 // looked up.
 type leaseCache struct {
 	mu     sync.RWMutex
 	byID   map[core.StepID]heldLease
 	byName map[stepName]core.StepID
+	jobs   map[uuid.UUID]*leasedJob
 }
+
+// leasedJob is a job with steps whose leases are held.
+type leasedJob struct {
+	secrets *jobSecrets
+	leases  int
+}
+
+// maxLeases bounds the cache, which does not hear of steps that end on other replicas; beyond that it starts afresh.
+const maxLeases = 100_000
 
 type stepName struct {
 	job  uuid.UUID
@@ -116,19 +131,40 @@ func (c *leaseCache) get(ref StepRef) (heldLease, bool) {
 	return held, ok
 }
 
-func (c *leaseCache) hold(step *core.ClaimedStep, worker uuid.UUID, hash []byte) Lease {
+// secretsOf returns the secrets of a job whose leases are held here, or nil.
+func (c *leaseCache) secretsOf(job uuid.UUID) *jobSecrets {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if leased := c.jobs[job]; leased != nil {
+		return leased.secrets
+	}
+	return nil
+}
+
+// hold keeps a lease, and the secrets of its job with what was known of them.
+func (c *leaseCache) hold(step *core.ClaimedStep, worker uuid.UUID, hash []byte, secrets *jobSecrets) (Lease, *jobSecrets) {
 	lease := Lease{
 		StepID: step.ID, JobID: step.JobID, StepName: step.Name, Attempt: step.Attempt,
 		Workspace: step.Workspace, Revision: step.Revision,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byID == nil {
-		c.byID, c.byName = map[core.StepID]heldLease{}, map[stepName]core.StepID{}
+	if c.byID == nil || len(c.byID) >= maxLeases {
+		c.byID, c.byName, c.jobs = map[core.StepID]heldLease{}, map[stepName]core.StepID{}, map[uuid.UUID]*leasedJob{}
+	}
+	job := c.jobs[step.JobID]
+	if job == nil {
+		job = &leasedJob{secrets: secrets}
+		c.jobs[step.JobID] = job
+	} else {
+		job.secrets.add(secrets.own)
+	}
+	if _, again := c.byID[step.ID]; !again {
+		job.leases++
 	}
 	c.byID[step.ID] = heldLease{lease, worker, hash}
 	c.byName[stepName{step.JobID, step.Name}] = step.ID
-	return lease
+	return lease, job.secrets
 }
 
 func (c *leaseCache) forget(id core.StepID) {
@@ -137,5 +173,10 @@ func (c *leaseCache) forget(id core.StepID) {
 	if held, ok := c.byID[id]; ok {
 		delete(c.byID, id)
 		delete(c.byName, stepName{held.JobID, held.StepName})
+		if job := c.jobs[held.JobID]; job.leases > 1 {
+			job.leases--
+		} else {
+			delete(c.jobs, held.JobID)
+		}
 	}
 }

@@ -46,7 +46,9 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	}
 	if taking.transition != nil {
 		e.announce(taking.transition)
-		registered.Resume = e.resumed(taking)
+		if registered.Resume, err = e.resumed(ctx, taking); err != nil {
+			return api.Registered{}, err
+		}
 		e.logger.InfoContext(ctx, "steps of an older worker", "name", worker.Name, "resumed", len(taking.resumed),
 			"requeued", len(taking.transition.changes.Requeue), "ended", len(taking.transition.changes.End))
 	}
@@ -56,7 +58,7 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	}
 	for i := range lost {
 		if _, offered := taking.offered[typeOf(&lost[i])]; offered {
-			registered.Remove = append(registered.Remove, lostRun(&lost[i]))
+			registered.Remove = append(registered.Remove, lostRun(&lost[i], e.stateOf(ctx, &lost[i])))
 		}
 	}
 	return registered, nil
@@ -142,20 +144,29 @@ func (t *transition) handOver(step *core.Step, worker uuid.UUID, leaseHash []byt
 }
 
 // resumed is what the new worker is told of steps that were handed over. What their actions were is not said again.
-func (e *Engine) resumed(o *takeOver) []api.Claim {
+func (e *Engine) resumed(ctx context.Context, o *takeOver) ([]api.Claim, error) {
 	claims := make([]api.Claim, len(o.resumed))
 	for i := range o.resumed {
 		step := &o.resumed[i]
-		e.leases.hold(&step.ClaimedStep, o.worker, step.LeaseHash)
-		claims[i] = newClaimed(&step.ClaimedStep, mask(e.secrets(step.Workspace)))
-		claims[i].Lease, claims[i].State, claims[i].RanSecs = step.lease, step.RunnerState, time.Duration(step.Ran).Seconds()
+		secrets, err := e.openSecrets(step.JobID, step.Workspace, step.MaskSealed)
+		if err != nil { // no reason to keep a worker out
+			e.logger.ErrorContext(ctx, "secrets of a job are not masked", "job", step.JobID, "error", err)
+			secrets = &jobSecrets{workspace: step.Workspace}
+		}
+		_, secrets = e.leases.hold(&step.ClaimedStep, o.worker, step.LeaseHash, secrets)
+		values, _, err := e.forJob(secrets)
+		if e.premature(err) {
+			return nil, err // the worker registers again, and gets the same
+		}
+		claims[i] = newClaimed(&step.ClaimedStep, values)
+		claims[i].Lease, claims[i].State, claims[i].RanSecs = step.lease, e.stateOf(ctx, &step.HeldStep), time.Duration(step.Ran).Seconds()
 	}
-	return claims
+	return claims, nil
 }
 
-func lostRun(step *core.HeldStep) api.LostRun {
+func lostRun(step *core.HeldStep, state []byte) api.LostRun {
 	return api.LostRun{
 		StepID: int64(step.ID), Attempt: step.Attempt, JobID: step.JobID.String(), StepName: step.Name,
-		Workspace: step.Workspace, TaskName: step.TaskName, ActionType: step.ActionType, Runner: step.Runner, State: step.RunnerState,
+		Workspace: step.Workspace, TaskName: step.TaskName, ActionType: step.ActionType, Runner: step.Runner, State: state,
 	}
 }

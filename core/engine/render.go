@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/template"
@@ -15,14 +17,23 @@ import (
 
 // render makes claimed steps ready to be run: their inputs with what other steps have put out, and their actions with
 // these inputs. A step that cannot be rendered fails and is left out.
-func (e *Engine) render(ctx context.Context, claimed []core.ClaimedStep) ([]api.Claim, error) {
+func (e *Engine) render(ctx context.Context, worker uuid.UUID, claimed []core.ClaimedStep) ([]api.Claim, error) {
 	steps := make([]api.Claim, 0, len(claimed))
-	inputs := map[core.StepID]json.RawMessage{}
+	inputs := map[core.StepID]core.RenderedInput{}
 	for i := range claimed {
 		c := &claimed[i]
-		rendered, err := e.renderStep(ctx, c)
-		if core.ErrorCode(err) == core.CodeInvalid {
+		secrets, err := e.openSecrets(c.JobID, c.Workspace, c.MaskSealed)
+		if err != nil {
 			if err := e.failUnstarted(ctx, c, err.Error()); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		_, secrets = e.leases.hold(c, worker, c.LeaseHash, secrets)
+		rendered, err := e.renderStep(ctx, c, secrets)
+		if core.ErrorCode(err) == core.CodeInvalid {
+			_, masker, _ := e.forJob(secrets) // of a workspace that is gone nothing was rendered
+			if err := e.failUnstarted(ctx, c, masker.String(err.Error())); err != nil {
 				return nil, err
 			}
 			continue
@@ -31,7 +42,7 @@ func (e *Engine) render(ctx context.Context, claimed []core.ClaimedStep) ([]api.
 			return nil, fmt.Errorf("render step %s of job %s: %w", c.Name, c.JobID, err)
 		}
 		if rendered.changed {
-			inputs[c.ID] = rendered.claim.Input
+			inputs[c.ID] = rendered.stored
 		}
 		steps = append(steps, rendered.claim)
 	}
@@ -55,10 +66,11 @@ func (e *Engine) failUnstarted(ctx context.Context, c *core.ClaimedStep, message
 type renderedStep struct {
 	claim   api.Claim
 	changed bool // the input is not the one that is stored
+	stored  core.RenderedInput
 }
 
 // renderStep fails with core.CodeInvalid if the templates or the input are at fault, and otherwise if the database is.
-func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep) (renderedStep, error) {
+func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep, known *jobSecrets) (renderedStep, error) {
 	p, err := e.planOf(ctx, c.DefinitionHash)
 	if err != nil {
 		return renderedStep{}, err
@@ -67,8 +79,11 @@ func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep) (renderedS
 	if step == nil {
 		return renderedStep{}, fmt.Errorf("the definition has no step %s", c.Name)
 	}
+	if _, _, err := e.forJob(known); e.premature(err) {
+		return renderedStep{}, err
+	}
 	secrets := e.secrets(c.Workspace)
-	r := renderedStep{claim: newClaimed(c, mask(secrets))}
+	var r renderedStep
 	input := step.flow.Input
 	if step.rendering.input.dynamic() {
 		vars, err := e.stepContext(ctx, c, step, secrets)
@@ -88,11 +103,23 @@ func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep) (renderedS
 		}
 		r.changed = true
 	}
+	fields := secretFields(step.action.Input)
+	if err := e.learn(ctx, c.JobID, known, fieldValues(fields, input)); err != nil {
+		return renderedStep{}, err
+	}
+	values, masker, _ := e.forJob(known) // as above
+	r.claim = newClaimed(c, values)
 	if r.claim.Input, err = json.Marshal(orEmpty(input)); err != nil {
 		return renderedStep{}, fmt.Errorf("encode input: %w", err)
 	}
 	if r.claim.Input, err = cleanJSON(r.claim.Input); err != nil {
 		return renderedStep{}, fmt.Errorf("clean input: %w", err)
+	}
+	if r.changed {
+		r.stored.Input, r.stored.Sealed, err = e.hide(masker, r.claim.Input, fields, placeStepInput, rowOf(c.ID))
+		if err != nil {
+			return renderedStep{}, err
+		}
 	}
 	r.claim.ActionSpec, err = step.renderAction(ctx, template.Context{"input": orEmpty(input), "secret": secrets})
 	return r, err
@@ -143,8 +170,12 @@ func (e *Engine) stepContext(ctx context.Context, c *core.ClaimedStep, step *pla
 		vars["secret"] = secrets
 	}
 	input := map[string]any{}
-	if len(c.JobInput) > 0 {
-		if err := json.Unmarshal(c.JobInput, &input); err != nil {
+	document, err := e.open(c.JobInput, c.JobInputSealed, placeJobInput, c.JobID.String())
+	if err != nil {
+		return nil, err
+	}
+	if len(document) > 0 {
+		if err := json.Unmarshal(document, &input); err != nil {
 			return nil, fmt.Errorf("decode job input: %w", err)
 		}
 	}
@@ -152,7 +183,7 @@ func (e *Engine) stepContext(ctx context.Context, c *core.ClaimedStep, step *pla
 	if len(step.rendering.outputs) == 0 {
 		return vars, nil
 	}
-	outputs, err := e.store.Outputs(ctx, c.JobID, step.rendering.outputs)
+	outputs, err := e.outputsOf(ctx, c.JobID, step.rendering.outputs)
 	if err != nil {
 		return nil, err
 	}
@@ -190,27 +221,4 @@ func newClaimed(c *core.ClaimedStep, mask []string) api.Claim {
 		claim.ActionImage = &c.ActionImage
 	}
 	return claim
-}
-
-// minMask is the length from which a secret is masked: shorter ones would blacken innocent text.
-const minMask = 4
-
-// mask returns the strings at any depth of secrets that must not be shown.
-func mask(secrets any) []string {
-	var values []string
-	switch v := secrets.(type) {
-	case string:
-		if len(v) >= minMask {
-			values = append(values, v)
-		}
-	case map[string]any:
-		for _, item := range v {
-			values = append(values, mask(item)...)
-		}
-	case []any:
-		for _, item := range v {
-			values = append(values, mask(item)...)
-		}
-	}
-	return values
 }

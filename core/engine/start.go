@@ -75,14 +75,15 @@ func (e *Engine) SaveState(ctx context.Context, worker uuid.UUID, r api.StartReq
 				step.StepID, len(step.State), maxRunnerState)
 		}
 		results[i] = api.StepResult{StepID: step.StepID, Status: api.Accepted}
-		if _, err := e.CheckLease(ctx, worker, StepRef{StepID: core.StepID(step.StepID)}, step.Lease); err != nil {
+		lease, err := e.CheckLease(ctx, worker, StepRef{StepID: core.StepID(step.StepID)}, step.Lease)
+		if err != nil {
 			if core.ErrorCode(err) == core.CodeInternal {
 				return api.StepResults{}, err
 			}
 			results[i].Status = leaseStatus(err)
 			continue
 		}
-		kept, err := e.store.SaveRunnerState(ctx, core.StepID(step.StepID), hashToken(step.Lease), step.State)
+		kept, err := e.saveState(ctx, lease.JobID, step)
 		if err != nil {
 			return api.StepResults{}, err
 		}
@@ -91,4 +92,24 @@ func (e *Engine) SaveState(ctx context.Context, worker uuid.UUID, r api.StartReq
 		}
 	}
 	return api.StepResults{Results: results}, nil
+}
+
+func (e *Engine) saveState(ctx context.Context, job uuid.UUID, step api.StepLease) (kept bool, err error) {
+	secrets, err := e.secretsOfJob(ctx, job)
+	if err != nil || secrets == nil {
+		return false, err
+	}
+	if err := e.learn(ctx, job, secrets, step.Mask); err != nil {
+		return false, err
+	}
+	_, masker, err := e.forJob(secrets)
+	if e.premature(err) {
+		return false, err
+	}
+	id := core.StepID(step.StepID)
+	state, sealed, err := e.hideState(masker, step.State, id)
+	if err != nil {
+		return false, err
+	}
+	return e.store.SaveRunnerState(ctx, id, hashToken(step.Lease), state, sealed)
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,7 +16,7 @@ type Store interface {
 	StepIDs(ctx context.Context, n int) ([]core.StepID, error)
 	// CreateJobs stores jobs with their steps, all or none.
 	CreateJobs(ctx context.Context, jobs []core.NewJob) error
-	JobByIdempotencyKey(ctx context.Context, workspace, task, key string) (uuid.UUID, json.RawMessage, error)
+	JobByIdempotencyKey(ctx context.Context, workspace, task, key string) (core.Job, error)
 
 	// Transition locks what is selected, calls decide, and writes the changes that it returns. It calls decide again
 	// with a fresh state when the transaction has to be repeated.
@@ -26,10 +25,12 @@ type Store interface {
 
 	// Claim hands ready steps to a worker, and tells it which of its steps to stop.
 	Claim(ctx context.Context, q core.ClaimQuery) ([]core.ClaimedStep, []core.StepStop, error)
-	Outputs(ctx context.Context, jobID uuid.UUID, steps []string) (map[string]json.RawMessage, error)
-	SaveInputs(ctx context.Context, inputs map[core.StepID]json.RawMessage) error
+	Outputs(ctx context.Context, jobID uuid.UUID, steps []string) (map[string]core.StepOutput, error)
+	SaveInputs(ctx context.Context, inputs map[core.StepID]core.RenderedInput) error
 	StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, name string) (core.ClaimedStep, error)
-	SaveRunnerState(ctx context.Context, id core.StepID, leaseHash, state []byte) (bool, error)
+	SaveRunnerState(ctx context.Context, id core.StepID, leaseHash, state, sealed []byte) (bool, error)
+	JobSecrets(ctx context.Context, id uuid.UUID) (core.JobSecrets, error)
+	AddJobSecrets(ctx context.Context, id uuid.UUID, sealed []byte) error
 
 	Definition(ctx context.Context, hash []byte) ([]byte, error)
 	Route(ctx context.Context, tags []string) (int, error)

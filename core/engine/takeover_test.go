@@ -56,7 +56,7 @@ func (w *worker) stops() []api.Stop {
 func TestStepsAreHandedOver(t *testing.T) {
 	t.Parallel()
 	b, w, id := one(t, engine.Config{StartLimit: time.Hour})
-	b.workspace.Secrets = map[string]any{"token": "very secret"}
+	b.reload(func(ws *core.Workspace) { ws.Secrets = map[string]any{"token": "very secret"} })
 	b.execute(t, nil) // whose step is claimed and not started
 	b.execute(t, nil) // whose step is started, and cannot be found again
 	step := w.held()

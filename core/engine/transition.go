@@ -108,6 +108,7 @@ func (t *transition) setJob(id uuid.UUID, change core.JobChange) { t.changes.Job
 type outcome struct {
 	status   core.StepStatus
 	output   json.RawMessage
+	sealed   []byte // what output hides
 	exitCode *int
 	message  string
 	// The worker has not said so: it, or whoever takes its name, has to end what may be left of the step.
@@ -117,7 +118,7 @@ type outcome struct {
 // end brings a step to its end. What follows from it is decided by settle.
 func (t *transition) end(step *core.Step, o outcome) {
 	t.changes.End = append(t.changes.End, core.StepEnd{
-		ID: step.ID, From: step.Status, Status: o.status, Output: o.output, ExitCode: o.exitCode, Error: o.message,
+		ID: step.ID, From: step.Status, Status: o.status, Output: o.output, OutputSealed: o.sealed, ExitCode: o.exitCode, Error: o.message,
 		Unreported: o.unreported,
 	})
 	step.Status = o.status

@@ -17,6 +17,7 @@ import (
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/core/workspace"
 )
 
@@ -35,6 +36,10 @@ type Engine interface {
 	Complete(ctx context.Context, worker uuid.UUID, r api.CompleteRequest) (api.CompleteResponse, error)
 	Removed(ctx context.Context, worker uuid.UUID, r api.RemovedRequest) error
 	CheckLease(ctx context.Context, worker uuid.UUID, ref engine.StepRef, lease string) (engine.Lease, error)
+
+	// What hides the secrets of a workspace, or of a job that was loaded whole; nil hides nothing.
+	WorkspaceMasker(workspace string) *mask.Masker
+	MaskerOf(job *core.Job) (*mask.Masker, error)
 }
 
 // Store reads jobs and workers. What does not exist is an error with core.CodeNotFound.

@@ -115,7 +115,10 @@ func (a *API) getJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	secrets := a.redactor(job.Workspace)
+	secrets, err := a.redactor(&job)
+	if err != nil {
+		return err
+	}
 	detail, err := presentDetail(&job, steps, secrets)
 	if err != nil {
 		return err

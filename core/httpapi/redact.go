@@ -2,41 +2,32 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"strings"
 
-	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/mask"
 )
 
-// redactor hides the values of a workspace's secrets, and references to secrets elsewhere, in what is shown.
-type redactor struct{ masker *joblog.Masker }
+// redactor hides secrets, and references to secrets elsewhere, in what is shown. What is stored of jobs is masked already,
+// with what was secret then.
+type redactor struct{ masker *mask.Masker }
 
-func (a *API) redactor(workspace string) *redactor {
-	ws, _, err := a.Workspaces.Workspace(workspace)
-	if err != nil { // gone: so are its secrets
-		return &redactor{joblog.NewMasker(nil)}
-	}
-	return &redactor{joblog.NewMasker(leaves(ws.Secrets))}
+// redactor is for what is shown of a job.
+func (a *API) redactor(job *core.Job) (*redactor, error) {
+	masker, err := a.Engine.MaskerOf(job)
+	return &redactor{masker}, err
+}
+
+// workspaceRedactor is for what is shown of a workspace.
+func (a *API) workspaceRedactor(name string) *redactor {
+	return &redactor{a.Engine.WorkspaceMasker(name)}
 }
 
 // secretReference starts a text that stands for a secret in another place; all of it is hidden.
 const secretReference = "ref+"
-
-func leaves(secrets any) []string {
-	var values []string
-	switch v := secrets.(type) {
-	case string:
-		values = append(values, v)
-	case map[string]any:
-		for _, item := range v {
-			values = append(values, leaves(item)...)
-		}
-	case []any:
-		for _, item := range v {
-			values = append(values, leaves(item)...)
-		}
-	}
-	return values
-}
 
 // harmless tells that a document can be shown as it is.
 func (r *redactor) harmless(document []byte) bool {
@@ -45,23 +36,72 @@ func (r *redactor) harmless(document []byte) bool {
 
 func (r *redactor) text(s string) string {
 	if strings.HasPrefix(s, secretReference) {
-		return joblog.Mark
+		return mask.Mark
 	}
 	return r.masker.String(s)
 }
 
+// value hides what is secret in a decoded document, in place as far as it can.
 func (r *redactor) value(value any) any {
+	value, _ = r.masker.Value(hideReferences(value))
+	return value
+}
+
+func hideReferences(value any) any {
 	switch v := value.(type) {
 	case string:
-		return r.text(v)
+		if strings.HasPrefix(v, secretReference) {
+			return mask.Mark
+		}
 	case map[string]any:
 		for key, item := range v {
-			v[key] = r.value(item)
+			v[key] = hideReferences(item)
 		}
 	case []any:
 		for i := range v {
-			v[i] = r.value(v[i])
+			v[i] = hideReferences(v[i])
 		}
 	}
 	return value
+}
+
+// copied is a part of a workspace as it may be shown; the workspace itself stays as it is.
+func copied[T any](r *redactor, part T) (shown T, err error) {
+	document, err := json.Marshal(part)
+	if err != nil {
+		return part, fmt.Errorf("encode a definition: %w", err)
+	}
+	if r.harmless(document) {
+		return part, nil
+	}
+	var value any
+	if err := json.Unmarshal(document, &value); err != nil {
+		return part, fmt.Errorf("decode a definition: %w", err)
+	}
+	if document, err = json.Marshal(r.value(value)); err != nil {
+		return part, fmt.Errorf("encode a definition: %w", err)
+	}
+	if err := json.Unmarshal(document, &shown); err != nil {
+		return part, fmt.Errorf("decode a definition: %w", err)
+	}
+	return shown, nil
+}
+
+// field is a declaration of an input as it may be shown: what stands in for a secret one is secret, too.
+func (r *redactor) field(f api.InputField) (_ api.InputField, err error) {
+	if f.Secret && f.Default != nil {
+		f.Default = mask.Mark
+		return f, nil
+	}
+	f.Default, err = copied(r, f.Default)
+	return f, err
+}
+
+func (r *redactor) triggers(list []api.Trigger) (_ []api.Trigger, err error) {
+	for i := range list {
+		if list[i].Input, err = copied(r, list[i].Input); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }

@@ -61,7 +61,7 @@ func (a *API) listTasks(c *fiber.Ctx) error {
 }
 
 func (a *API) getTask(c *fiber.Ctx) error {
-	_, ws, err := a.workspace(c)
+	workspace, ws, err := a.workspace(c)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,7 @@ func (a *API) getTask(c *fiber.Ctx) error {
 	if t == nil {
 		return core.Errorf(core.CodeNotFound, "", "Task not found")
 	}
+	secrets := a.workspaceRedactor(workspace)
 	task := api.Task{
 		Name: name, Mode: mode(t), Folder: t.Folder, TimeoutSecs: time.Duration(t.Timeout).Seconds(),
 		Input: make(map[string]api.InputField, len(t.Input)), Flow: make(map[string]api.FlowStep, len(t.Flow)),
@@ -80,6 +81,9 @@ func (a *API) getTask(c *fiber.Ctx) error {
 	for field, f := range t.Input {
 		task.Input[field] = api.InputField{
 			Type: f.Type, Required: f.Required, Default: f.Default, Description: f.Description, Enum: f.Enum, Secret: f.Secret,
+		}
+		if task.Input[field], err = secrets.field(task.Input[field]); err != nil {
+			return err
 		}
 	}
 	for step, s := range t.Flow {
@@ -93,9 +97,15 @@ func (a *API) getTask(c *fiber.Ctx) error {
 		if flow.Input == nil {
 			flow.Input = map[string]any{}
 		}
+		if flow.Input, err = copied(secrets, flow.Input); err != nil {
+			return err
+		}
 		task.Flow[step] = flow
 	}
-	task.Triggers = triggers(ws, name)
+	task.Triggers, err = secrets.triggers(triggers(ws, name))
+	if err != nil {
+		return err
+	}
 	return c.JSON(task)
 }
 
@@ -122,11 +132,15 @@ func (a *API) executeTask(c *fiber.Ctx) error {
 }
 
 func (a *API) listTriggers(c *fiber.Ctx) error {
-	_, ws, err := a.workspace(c)
+	name, ws, err := a.workspace(c)
 	if err != nil {
 		return err
 	}
-	return c.JSON(triggers(ws, ""))
+	shown, err := a.workspaceRedactor(name).triggers(triggers(ws, ""))
+	if err != nil {
+		return err
+	}
+	return c.JSON(shown)
 }
 
 func (a *API) workspace(c *fiber.Ctx) (string, *core.Workspace, error) {

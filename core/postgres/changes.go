@@ -28,7 +28,7 @@ func queueChanges(batch *pgx.Batch, c *core.Changes) {
 	}
 	queueHandOvers(batch, c.HandOver)
 	if len(c.Settled) > 0 {
-		batch.Queue(`update job_step set stop_reason = null, runner_state = null
+		batch.Queue(`update job_step set stop_reason = null, runner_state = null, runner_state_sealed = null
 			where step_id = any($1) and status in ('failed', 'cancelled') and stop_reason = 'superseded'`, c.Settled)
 	}
 	queueOpenDeps(batch, c.OpenDeps)
@@ -46,21 +46,22 @@ func queueEnds(batch *pgx.Batch, ends []core.StepEnd) {
 	}
 	ids, from, to := make([]core.StepID, len(ends)), make([]string, len(ends)), make([]string, len(ends))
 	outputs, codes, messages := make([]*string, len(ends)), make([]*int, len(ends)), make([]*string, len(ends))
-	unreported := make([]bool, len(ends))
+	unreported, sealed := make([]bool, len(ends)), make([][]byte, len(ends))
 	for i, end := range ends {
 		ids[i], from[i], to[i] = end.ID, string(end.From), string(end.Status)
 		outputs[i], codes[i], messages[i] = optional(string(end.Output)), end.ExitCode, optional(end.Error)
-		unreported[i] = end.Unreported
+		unreported[i], sealed[i] = end.Unreported, end.OutputSealed
 	}
 	batch.Queue(`
 		with changed as (
-			update job_step s set status = e.status, output = e.output::jsonb, exit_code = e.exit_code,
+			update job_step s set status = e.status, output = e.output::jsonb, output_sealed = e.sealed, exit_code = e.exit_code,
 				error_message = e.message, completed_at = now(),
 				stop_reason = case when e.unreported then 'superseded' else s.stop_reason end
-			from unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::bool[])
-				as e (step_id, source, status, output, exit_code, message, unreported)
+			from unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::bool[],
+				$9::bytea[]) as e (step_id, source, status, output, exit_code, message, unreported, sealed)
 			where s.step_id = e.step_id and s.status = e.source returning 1)
-		select expect_rows((select count(*) from changed), $2)`, ids, len(ids), from, to, outputs, codes, messages, unreported)
+		select expect_rows((select count(*) from changed), $2)`, ids, len(ids), from, to, outputs, codes, messages, unreported,
+		sealed)
 }
 
 // queueHandOvers gives started steps to other workers. One that is to be stopped is told at once, and is given the time

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -40,7 +39,7 @@ const claimAgain = `
 
 const claimColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_type, coalesce(s.action_image, ''),
 	s.runner, s.input, s.action_spec, s.attempt, coalesce(s.timeout_secs, 0), s.lease_hash,
-	j.workspace, j.task_name, coalesce(j.revision, ''), j.definition_hash, j.input`
+	j.workspace, j.task_name, coalesce(j.revision, ''), j.definition_hash, j.input, j.input_sealed, j.mask_sealed`
 
 // takeStops returns the stops that a worker has not been told of lately, and notes that it is told now. Its condition is
 // that of an index in which there is hardly ever anything.
@@ -82,7 +81,7 @@ func scanClaimed(row pgx.CollectableRow) (core.ClaimedStep, error) {
 	var timeout float64
 	err := row.Scan(&c.ID, &c.JobID, &c.Name, &c.ActionName, &c.ActionType, &c.ActionImage,
 		&c.Runner, &c.Input, &c.Spec, &c.Attempt, &timeout, &c.LeaseHash,
-		&c.Workspace, &c.TaskName, &c.Revision, &c.DefinitionHash, &c.JobInput)
+		&c.Workspace, &c.TaskName, &c.Revision, &c.DefinitionHash, &c.JobInput, &c.JobInputSealed, &c.MaskSealed)
 	c.Timeout = duration(timeout)
 	c.Status = core.StepRunning
 	return c, err
@@ -95,18 +94,18 @@ func scanStop(row pgx.CollectableRow) (core.StepStop, error) {
 }
 
 // Outputs returns the outputs of a job's completed steps among names; a completed step without output has a nil one.
-func (s *Store) Outputs(ctx context.Context, jobID uuid.UUID, names []string) (map[string]json.RawMessage, error) {
+func (s *Store) Outputs(ctx context.Context, jobID uuid.UUID, names []string) (map[string]core.StepOutput, error) {
 	rows, err := s.hot.Query(ctx,
-		"select step_name, output from job_step where job_id = $1 and step_name = any($2) and status = 'completed'", jobID, names)
+		"select step_name, step_id, output, output_sealed from job_step where job_id = $1 and step_name = any($2) and status = 'completed'", jobID, names)
 	if err != nil {
 		return nil, fmt.Errorf("load step outputs: %w", err)
 	}
 	defer rows.Close()
-	outputs := map[string]json.RawMessage{}
+	outputs := map[string]core.StepOutput{}
 	for rows.Next() {
 		var name string
-		var output json.RawMessage
-		if err := rows.Scan(&name, &output); err != nil {
+		var output core.StepOutput
+		if err := rows.Scan(&name, &output.ID, &output.Output, &output.Sealed); err != nil {
 			return nil, fmt.Errorf("load step outputs: %w", err)
 		}
 		outputs[name] = output
@@ -118,15 +117,16 @@ func (s *Store) Outputs(ctx context.Context, jobID uuid.UUID, names []string) (m
 }
 
 // SaveInputs stores the rendered inputs of claimed steps.
-func (s *Store) SaveInputs(ctx context.Context, inputs map[core.StepID]json.RawMessage) error {
-	ids, values := make([]core.StepID, 0, len(inputs)), make([]string, 0, len(inputs))
+func (s *Store) SaveInputs(ctx context.Context, inputs map[core.StepID]core.RenderedInput) error {
+	n := len(inputs)
+	ids, values, sealed := make([]core.StepID, 0, n), make([]string, 0, n), make([][]byte, 0, n)
 	for id, input := range inputs {
-		ids, values = append(ids, id), append(values, string(input))
+		ids, values, sealed = append(ids, id), append(values, string(input.Input)), append(sealed, input.Sealed)
 	}
 	_, err := s.hot.Exec(ctx, `
-		update job_step s set input = i.input::jsonb
-		from unnest($1::bigint[], $2::text[]) as i (step_id, input) where s.step_id = i.step_id and s.status = 'running'`,
-		ids, values)
+		update job_step s set input = i.input::jsonb, input_sealed = i.sealed
+		from unnest($1::bigint[], $2::text[], $3::bytea[]) as i (step_id, input, sealed)
+		where s.step_id = i.step_id and s.status = 'running'`, ids, values, sealed)
 	if err != nil {
 		return fmt.Errorf("store rendered inputs: %w", err)
 	}

@@ -58,17 +58,16 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 	return nil
 }
 
-// JobByIdempotencyKey returns the job that was created with a key, and its input.
-func (s *Store) JobByIdempotencyKey(ctx context.Context, workspace, task, key string) (uuid.UUID, json.RawMessage, error) {
-	var id uuid.UUID
-	var input json.RawMessage
+// JobByIdempotencyKey returns the id and the input of the job that was created with a key, which is given as its hash.
+func (s *Store) JobByIdempotencyKey(ctx context.Context, workspace, task, key string) (core.Job, error) {
+	var job core.Job
 	err := s.read.QueryRow(ctx,
-		"select job_id, input from job where workspace = $1 and task_name = $2 and idempotency_key = $3",
-		workspace, task, key).Scan(&id, &input)
+		"select job_id, input, input_sealed from job where workspace = $1 and task_name = $2 and idempotency_key = $3",
+		workspace, task, key).Scan(&job.ID, &job.Input, &job.InputSealed)
 	if err != nil {
-		return uuid.Nil, nil, notFound(err, "Job not found")
+		return core.Job{}, notFound(err, "Job not found")
 	}
-	return id, input, nil
+	return job, nil
 }
 
 // The rows travel as one JSON document per table: one parameter whatever their number, and arrays and documents inside
@@ -91,6 +90,8 @@ type jobRecord struct {
 	Mode           string          `json:"mode"`
 	Status         core.JobStatus  `json:"status"`
 	Input          json.RawMessage `json:"input"`
+	InputSealed    *bytea          `json:"input_sealed"`
+	MaskSealed     []bytea         `json:"mask_sealed"`
 	SourceType     core.SourceType `json:"source_type"`
 	SourceID       *string         `json:"source_id"`
 	IdempotencyKey *string         `json:"idempotency_key"`
@@ -103,22 +104,29 @@ type jobRecord struct {
 }
 
 const insertJobs = `
-	insert into job (job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision,
-		definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps)
-	select job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision,
-		definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps
+	insert into job (job_id, workspace, task_name, mode, status, input, input_sealed, mask_sealed, source_type, source_id,
+		idempotency_key, revision, definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps)
+	select job_id, workspace, task_name, mode, status, input, input_sealed, mask_sealed, source_type, source_id,
+		idempotency_key, revision, definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps
 	from json_to_recordset($1::json) as t (job_id uuid, workspace text, task_name text, mode text, status text,
-		input jsonb, source_type text, source_id text, idempotency_key text, revision text, definition_hash bytea,
+		input jsonb, input_sealed bytea, mask_sealed bytea[], source_type text, source_id text, idempotency_key text, revision text, definition_hash bytea,
 		parent_job_id uuid, parent_step_name text, timeout_secs float8, open_steps int)`
 
 func newJobRecord(job *core.NewJob) jobRecord {
-	return jobRecord{
+	r := jobRecord{
 		JobID: job.ID, Workspace: job.Workspace, TaskName: job.TaskName, Mode: job.Mode, Status: job.Status,
 		Input: job.Input, SourceType: job.SourceType, SourceID: optional(job.SourceID),
 		IdempotencyKey: optional(job.IdempotencyKey), Revision: job.Revision, DefinitionHash: job.DefinitionHash,
 		ParentJobID: optional(job.ParentJobID), ParentStepName: optional(job.ParentStepName),
 		TimeoutSecs: optional(seconds(job.Timeout)), OpenSteps: job.Progress.OpenSteps,
 	}
+	if job.InputSealed != nil {
+		r.InputSealed = (*bytea)(&job.InputSealed)
+	}
+	for _, sealed := range job.MaskSealed {
+		r.MaskSealed = append(r.MaskSealed, sealed)
+	}
+	return r
 }
 
 type stepRecord struct {

@@ -94,15 +94,15 @@ func (s *Store) GetJob(ctx context.Context, id uuid.UUID) (core.Job, []core.Step
 	var body []byte
 	batch := &pgx.Batch{}
 	batch.Queue("select "+listColumns+`, input, output, coalesce(error_message, ''), parent_job_id,
-			coalesce(parent_step_name, ''), cancel_requested_at is not null, d.body
+			coalesce(parent_step_name, ''), cancel_requested_at is not null, mask_sealed, d.body
 		from job join task_definition d on d.hash = definition_hash where job_id = $1`, id).Query(func(rows pgx.Rows) (err error) {
 		job, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (core.Job, error) {
 			var parent *uuid.UUID
 			var rest core.Job
 			j, err := scanJobAnd(row, &rest.Input, &rest.Output, &rest.ErrorMessage, &parent, &rest.ParentStepName,
-				&rest.Progress.CancelRequested, &body)
+				&rest.Progress.CancelRequested, &rest.MaskSealed, &body)
 			j.Input, j.Output, j.ErrorMessage, j.ParentStepName = rest.Input, rest.Output, rest.ErrorMessage, rest.ParentStepName
-			j.ParentJobID, j.Progress = value(parent), rest.Progress
+			j.ParentJobID, j.Progress, j.MaskSealed = value(parent), rest.Progress, rest.MaskSealed
 			return j, err
 		})
 		return err
@@ -162,7 +162,8 @@ func (s *Store) JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, er
 // StepLease returns a step's current attempt by its id, or by job and name if id is 0.
 func (s *Store) StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, name string) (step core.ClaimedStep, err error) {
 	const query = `
-		select s.step_id, s.job_id, s.step_name, s.attempt, s.status, s.worker_id, s.lease_hash, j.workspace, coalesce(j.revision, '')
+		select s.step_id, s.job_id, s.step_name, s.attempt, s.status, s.worker_id, s.lease_hash, j.workspace, coalesce(j.revision, ''),
+			j.mask_sealed
 		from job_step s join job j using (job_id) where `
 	condition, args := "s.step_id = $1", []any{id}
 	if id == 0 {
@@ -170,7 +171,8 @@ func (s *Store) StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, 
 	}
 	var worker *uuid.UUID
 	err = s.hot.QueryRow(ctx, query+condition, args...).
-		Scan(&step.ID, &step.JobID, &step.Name, &step.Attempt, &step.Status, &worker, &step.LeaseHash, &step.Workspace, &step.Revision)
+		Scan(&step.ID, &step.JobID, &step.Name, &step.Attempt, &step.Status, &worker, &step.LeaseHash, &step.Workspace, &step.Revision,
+			&step.MaskSealed)
 	step.WorkerID = value(worker)
 	if err != nil {
 		return core.ClaimedStep{}, notFound(fmt.Errorf("load lease: %w", err), "Step not found")
@@ -178,11 +180,11 @@ func (s *Store) StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, 
 	return step, nil
 }
 
-// SaveRunnerState keeps what a runner said when it started a step, as long as the lease is the current one. It tells
-// whether it was.
-func (s *Store) SaveRunnerState(ctx context.Context, id core.StepID, leaseHash, state []byte) (bool, error) {
-	tag, err := s.hot.Exec(ctx, "update job_step set runner_state = $3 where step_id = $1 and lease_hash = $2 and status = 'running'",
-		id, leaseHash, state)
+// SaveRunnerState keeps what a runner said when it started a step, and beside it what that hides, as long as the lease is
+// the current one. It tells whether it was.
+func (s *Store) SaveRunnerState(ctx context.Context, id core.StepID, leaseHash, state, sealed []byte) (bool, error) {
+	tag, err := s.hot.Exec(ctx, `update job_step set runner_state = $3, runner_state_sealed = $4
+		where step_id = $1 and lease_hash = $2 and status = 'running'`, id, leaseHash, state, sealed)
 	if err != nil {
 		return false, fmt.Errorf("store runner state: %w", err)
 	}

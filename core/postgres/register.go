@@ -99,14 +99,15 @@ const (
 
 	heldColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_type, s.runner, s.attempt, s.worker_id,
 		coalesce(s.timeout_secs, 0), j.workspace, j.task_name, coalesce(j.revision, ''), s.runner_state,
-		extract(epoch from now() - s.started_at)::float8`
+		s.runner_state_sealed, j.mask_sealed, extract(epoch from now() - s.started_at)::float8`
 )
 
 func scanHeld(row pgx.CollectableRow) (core.HeldStep, error) {
 	var h core.HeldStep
 	var timeout, ran float64
 	err := row.Scan(&h.ID, &h.JobID, &h.Name, &h.ActionName, &h.ActionType, &h.Runner, &h.Attempt, &h.WorkerID,
-		&timeout, &h.Workspace, &h.TaskName, &h.Revision, &h.RunnerState, &ran)
+		&timeout, &h.Workspace, &h.TaskName, &h.Revision, &h.RunnerState,
+		&h.RunnerStateSealed, &h.MaskSealed, &ran)
 	h.Timeout, h.Ran, h.Status = duration(timeout), duration(ran), core.StepRunning
 	return h, err
 }
@@ -133,7 +134,7 @@ func (s *Store) LostRuns(ctx context.Context, worker string) ([]core.HeldStep, e
 
 // ForgetRuns notes that nothing is left of lost runs of the workers that have this worker's name.
 func (s *Store) ForgetRuns(ctx context.Context, worker uuid.UUID, ids []core.StepID) error {
-	_, err := s.read.Exec(ctx, `update job_step s set stop_reason = null, runner_state = null
+	_, err := s.read.Exec(ctx, `update job_step s set stop_reason = null, runner_state = null, runner_state_sealed = null
 		from worker w join worker older using (name)
 		where w.worker_id = $1 and s.step_id = any($2) and s.worker_id = older.worker_id
 			and s.stop_reason = 'superseded' and s.status in ('failed', 'cancelled')`, worker, ids)

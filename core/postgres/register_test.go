@@ -34,7 +34,7 @@ func (b *bundle) start(t *testing.T, n, with int) []core.ClaimedStep {
 			return &core.Changes{Start: ids(steps)}, nil
 		}))
 	for _, step := range steps[:with] {
-		kept, err := b.SaveRunnerState(t.Context(), step.ID, step.LeaseHash, []byte("state"))
+		kept, err := b.SaveRunnerState(t.Context(), step.ID, step.LeaseHash, []byte("state"), nil)
 		require.NoError(t, err)
 		require.True(t, kept)
 	}

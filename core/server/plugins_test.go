@@ -54,7 +54,7 @@ func listed(t *testing.T, api *api, wanted func(c *assert.CollectT, w apiv1.Work
 func TestActionTypesOfThirdParties(t *testing.T) {
 	t.Parallel()
 	files := folder(t, map[string]string{"flows.yaml": fetch})
-	c := load(t, coretest.Postgres(t), "workspaces: {main: {type: folder, path: "+files+"}}")
+	c := load(t, coretest.Postgres(t), "workspaces: {main: {type: folder, path: "+files+"}}\nsecrets: {key: "+key(1)+"}")
 	first, _ := start(t, c)
 	c.DataDir = t.TempDir()
 	second, _ := start(t, c)

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/config"
 	"github.com/stroem/stroem/core/engine"
@@ -92,14 +90,13 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if err != nil {
 		return err
 	}
-	logs, err := joblog.Open(s.config.LogStorage.LocalDir, func(uuid.UUID) *joblog.Masker { return nil })
+	key, err := s.sealingKey(ctx, store)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, logs.Close()) }()
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
-		MaxStepBytes: int64(s.config.LogStorage.MaxStepBytes),
+		MaxStepBytes: int64(s.config.LogStorage.MaxStepBytes), Seal: key,
 		ActionTypes: func(ctx context.Context) {
 			changed, err := types.reload(ctx)
 			if err != nil {
@@ -109,6 +106,11 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 			}
 		},
 	})
+	logs, err := joblog.Open(s.config.LogStorage.LocalDir, eng.JobMasker)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, logs.Close()) }()
 	plugins := func() []api.Plugin { return describePlugins(host) }
 	figures := metrics.Handler(metrics.Options{Workers: store, Plugins: plugins, Logger: s.logger})
 	stopMetrics, err := s.serveMetrics(ctx, figures)

@@ -18,7 +18,8 @@ import (
 type output struct {
 	session    *session
 	step       *api.Claim
-	attachable bool // the runner could take the step up again after a restart
+	attachable bool     // the runner could take the step up again after a restart
+	secrets    []string // that this worker has found out
 	recorder   *joblog.Recorder
 
 	started atomic.Bool
@@ -46,7 +47,7 @@ func (o *output) Started(state []byte) error {
 	}
 	ctx, cancel := context.WithTimeout(o.session.calls, stateLimit)
 	defer cancel()
-	request := api.StartRequest{Steps: []api.StepLease{{StepID: o.step.StepID, Lease: o.step.Lease, State: state}}}
+	request := api.StartRequest{Steps: []api.StepLease{{StepID: o.step.StepID, Lease: o.step.Lease, State: state, Mask: o.secrets}}}
 	var delay backoff
 	for {
 		results, err := o.session.server.SaveState(ctx, request)

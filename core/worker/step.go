@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,7 +23,14 @@ import (
 // error.
 func (s *session) execute(r *run) (completion api.Completion) {
 	var result *pluginapi.Result
-	masker := mask.New(r.step.Mask)
+	ctx := r.ctx
+	if limit := timeout(r.step); limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(limit)-ran(r.step), errTimedOut)
+		defer cancel()
+	}
+	action, secrets, err := actionOf(ctx, r.step.ActionSpec)
+	masker := mask.New(slices.Concat(r.step.Mask, secrets))
 	recorder := joblog.NewRecorder(s.calls, joblog.RecorderOptions{
 		Step: r.step.StepName, Attempt: r.step.Attempt, First: r.step.LogPosition + 1, Known: known(r.step.LogKnown),
 		Masker: masker, MaxBytes: s.maxBytes,
@@ -35,18 +43,14 @@ func (s *session) execute(r *run) (completion api.Completion) {
 			completion = failure(fmt.Errorf("Runner panicked: %v", reason)) //nolint:staticcheck // the contract's words
 		}
 		finish(r.step, &completion, result, recorder.Close(s.calls), masker)
+		completion.Mask = secrets
 	}()
-	ctx := r.ctx
-	if limit := timeout(r.step); limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(limit)-ran(r.step), errTimedOut)
-		defer cancel()
-	}
-	var err error
-	if r.resumed {
+	switch {
+	case err != nil:
+	case r.resumed:
 		result, err = s.attach(ctx, r.step, recorder)
-	} else {
-		result, err = s.perform(ctx, r.step, recorder)
+	default:
+		result, err = s.perform(ctx, r.step, &action, secrets, recorder)
 	}
 	switch {
 	case ctx.Err() != nil: // what a stop interrupted is told as stopped, whatever the process made of it
@@ -79,13 +83,11 @@ func labels(workspace, task, job, step string) map[string]string {
 }
 
 // perform prepares what the step needs, and hands it to its runner.
-func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog.Recorder) (*pluginapi.Result, error) {
+func (s *session) perform(
+	ctx context.Context, step *api.Claim, action *core.Action, secrets []string, recorder *joblog.Recorder,
+) (*pluginapi.Result, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx) // stopped before it began
-	}
-	var action core.Action
-	if err := json.Unmarshal(step.ActionSpec, &action); err != nil {
-		return nil, fmt.Errorf("decode the action: %w", err)
 	}
 	request := &pluginapi.RunRequest{
 		RunID: runID(step.JobID, step.StepID, step.Attempt), Type: step.ActionType, Runner: variant(step.Runner), StopGrace: s.StopGrace,
@@ -104,7 +106,7 @@ func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog
 		return nil, fmt.Errorf("create the scratch directory: %w", err)
 	}
 	typ := s.actionType(request.Type, request.Runner)
-	out := &output{session: s, step: step, attachable: typ.Attachable, recorder: recorder}
+	out := &output{session: s, step: step, attachable: typ.Attachable, secrets: secrets, recorder: recorder}
 	call, end := out.until(ctx)
 	defer func() {
 		end()
@@ -112,12 +114,12 @@ func (s *session) perform(ctx context.Context, step *api.Claim, recorder *joblog
 			s.forget(request.RunID)
 		}
 	}()
-	release, err := s.workspace(ctx, step, &action, typ, request)
+	release, err := s.workspace(ctx, step, action, typ, request)
 	if err != nil {
 		return nil, fmt.Errorf("Failed to download workspace: %w", err) //nolint:staticcheck // the contract's words
 	}
 	defer release()
-	if request.Env, err = environment(step, &action, request.ScratchDir, recorder.Stderr()); err != nil {
+	if request.Env, err = environment(step, action, request.ScratchDir, recorder.Stderr()); err != nil {
 		return nil, err
 	}
 	var result *pluginapi.Result

@@ -33,8 +33,6 @@ func CheckInput(fields map[string]core.InputField, given map[string]any, opts In
 		field := fields[name]
 		value, err := fieldValue(field, input[name], opts)
 		switch {
-		case err != nil && field.Secret && input[name] != nil:
-			problems = append(problems, fmt.Sprintf("%s has to be %s (it is secret and not shown)", name, typeName(field.Type)))
 		case err != nil:
 			problems = append(problems, name+" "+err.Error())
 		case value != nil:
@@ -66,6 +64,14 @@ func fieldValue(field core.InputField, value any, opts InputOptions) (any, error
 		}
 		return nil, nil
 	}
+	value, err := typedValue(field, value, convert)
+	if err != nil && field.Secret {
+		err = fmt.Errorf("has to be %s (it is secret and not shown)", typeName(field.Type))
+	}
+	return value, err
+}
+
+func typedValue(field core.InputField, value any, convert bool) (any, error) {
 	if text, isText := value.(string); isText && convert {
 		converted, err := ConvertInput(field.Type, text)
 		if err != nil {

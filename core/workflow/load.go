@@ -20,7 +20,8 @@ type Options struct {
 	ActionTypes []core.ActionType
 	// Decrypt returns the plain text of a *.sops.yaml file, given by its path in the workspace. nil refuses such files.
 	Decrypt func(name string, data []byte) ([]byte, error)
-	// RenderSecrets renders the templates in secrets. nil leaves them as they are.
+	// RenderSecrets renders the templates in secrets, and resolves references. An error that is a template's tells by its
+	// path which secret is at fault. nil leaves all as they are.
 	RenderSecrets func(secrets map[string]any) (map[string]any, error)
 	// Now is from when cron expressions have to fire within five years; the zero time means now.
 	Now time.Time
@@ -93,9 +94,9 @@ func finish(files []*file, settings settings, opts Options, diags Diagnostics) (
 	return w.Workspace, diags
 }
 
-// renderSecrets replaces the secrets by what their templates give.
+// renderSecrets replaces the secrets by what render makes of them.
 func (w *workspace) renderSecrets(render func(map[string]any) (map[string]any, error)) {
-	if !hasTemplate(w.Secrets) {
+	if len(w.Secrets) == 0 {
 		return
 	}
 	rendered, err := render(w.Secrets)

@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/mask"
+)
+
+// workspaceSecrets is what must not be shown of a workspace. It never changes.
+type workspaceSecrets struct {
+	content *core.Workspace // whose secrets these are
+	values  []string        // those of content, then those that it had before
+	masker  *mask.Masker
+}
+
+// workspaceCache keeps the secrets of workspaces ready for use.
+type workspaceCache struct {
+	mu     sync.Mutex
+	byName map[string]*workspaceSecrets
+}
+
+// maxFormer bounds how many values are masked that a workspace had before: steps that were started with them may still
+// print them.
+const maxFormer = 256
+
+// get makes the secrets ready again when the workspace has changed.
+func (c *workspaceCache) get(name string, content *core.Workspace) *workspaceSecrets {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.byName[name]
+	if known != nil && known.content == content {
+		return known
+	}
+	fresh := &workspaceSecrets{content: content, values: unique(mask.Values(map[string]any(content.Secrets)), nil)}
+	if known != nil {
+		former := unique(known.values, fresh.values)
+		fresh.values = append(fresh.values, former[:min(len(former), maxFormer)]...)
+	}
+	if known != nil && slices.Equal(known.values, fresh.values) {
+		fresh.masker = known.masker
+	} else if len(fresh.values) > 0 {
+		fresh.masker = mask.New(fresh.values)
+	}
+	if c.byName == nil {
+		c.byName = map[string]*workspaceSecrets{}
+	}
+	c.byName[name] = fresh
+	return fresh
+}
+
+func (c *workspaceCache) last(name string) *workspaceSecrets {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byName[name]
+}
+
+// unique lists the values that are not among known, each once.
+func unique(values, known []string) []string {
+	seen, list := make(map[string]bool, len(known)+len(values)), []string(nil)
+	for _, value := range known {
+		seen[value] = true
+	}
+	for _, value := range values {
+		if !seen[value] {
+			seen[value] = true
+			list = append(list, value)
+		}
+	}
+	return list
+}
+
+// secretsOf returns the secrets of a workspace as it is now, or as it was when it could be used last.
+func (e *Engine) secretsOf(workspace string) (*workspaceSecrets, error) {
+	content, _, err := e.workspaces.Workspace(workspace)
+	if err == nil {
+		return e.known.get(workspace, content), nil
+	}
+	if last := e.known.last(workspace); last != nil {
+		return last, nil
+	}
+	return nil, err
+}
+
+// WorkspaceMasker returns what hides the secrets of a workspace, nil if there are none.
+func (e *Engine) WorkspaceMasker(workspace string) *mask.Masker {
+	secrets, err := e.secretsOf(workspace)
+	if err != nil { // nothing is known of it
+		return nil
+	}
+	return secrets.masker
+}
+
+// jobSecrets is what must not be shown of a job: the secrets of its workspace, and those that came with its input and with
+// the inputs of its actions. It is safe for concurrent use.
+type jobSecrets struct {
+	workspace string
+
+	mu     sync.Mutex
+	own    []string          // beyond those of the workspace
+	of     *workspaceSecrets // that values and masker are made of
+	values []string
+	masker *mask.Masker
+}
+
+// add takes in further values.
+func (s *jobSecrets) add(values []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if fresh := unique(values, s.own); len(fresh) > 0 {
+		s.own = append(slices.Clip(s.own), fresh...)
+		s.of = nil
+	}
+}
+
+// unknown lists the values that are not among the job's own.
+func (s *jobSecrets) unknown(values []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return unique(values, s.own)
+}
+
+// forJob returns all values that are secret in a job, and what masks them; nil masks nothing. The error is that of the
+// workspace, if that cannot be used: then only the job's own secrets are in it.
+func (e *Engine) forJob(s *jobSecrets) ([]string, *mask.Masker, error) {
+	of, err := e.secretsOf(s.workspace)
+	if err != nil {
+		of = &workspaceSecrets{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of == nil || s.of != of {
+		s.of, s.values, s.masker = of, of.values, of.masker
+		if len(s.own) > 0 {
+			s.values = slices.Concat(of.values, unique(s.own, of.values))
+			s.masker = mask.New(s.values)
+		}
+	}
+	return s.values, s.masker, err
+}
+
+// loadLimit is how long workspaces may take to be loaded after the start. Until then, whatever needs their secrets is
+// asked for again; after that it has to do without.
+const loadLimit = 30 * time.Second
+
+// premature tells whether an error is that a workspace cannot be used yet.
+func (e *Engine) premature(err error) bool {
+	return core.ErrorCode(err) == core.CodeUnavailable && err != nil && time.Since(e.started) < loadLimit
+}
+
+// openSecrets returns the secrets of a job as they are stored.
+func (e *Engine) openSecrets(job uuid.UUID, workspace string, sealed [][]byte) (*jobSecrets, error) {
+	s := &jobSecrets{workspace: workspace}
+	for _, part := range sealed {
+		var values []string
+		document, err := e.config.Seal.Open(part, placeMask, job.String())
+		if err == nil {
+			err = json.Unmarshal(document, &values)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open the secrets of job %s: %w", job, err)
+		}
+		s.own = append(s.own, values...)
+	}
+	return s, nil
+}
+
+// sealSecrets is the form in which openSecrets reads values.
+func (e *Engine) sealSecrets(job uuid.UUID, values []string) ([]byte, error) {
+	document, err := json.Marshal(values)
+	if err != nil {
+		return nil, fmt.Errorf("encode the secrets of job %s: %w", job, err)
+	}
+	return e.config.Seal.Seal(document, placeMask, job.String())
+}
+
+// learn notes further values that are secret in a job, so that all replicas know of them from now on.
+func (e *Engine) learn(ctx context.Context, job uuid.UUID, s *jobSecrets, values []string) error {
+	fresh := s.unknown(values)
+	if len(fresh) == 0 {
+		return nil
+	}
+	sealed, err := e.sealSecrets(job, fresh)
+	if err != nil {
+		return err
+	}
+	if err := e.store.AddJobSecrets(ctx, job, sealed); err != nil {
+		return err
+	}
+	s.add(fresh)
+	return nil
+}
+
+// JobMasker returns what hides the secrets of a job, nil if there are none. For jobs whose steps run it answers from
+// memory.
+func (e *Engine) JobMasker(ctx context.Context, job uuid.UUID) (*mask.Masker, error) {
+	s, err := e.secretsOfJob(ctx, job)
+	if err != nil || s == nil {
+		return nil, err
+	}
+	_, masker, _ := e.forJob(s) // without its workspace, the job's own are all that is known
+	return masker, nil
+}
+
+// secretsOfJob returns the secrets of a job, nil if there is no such job.
+func (e *Engine) secretsOfJob(ctx context.Context, job uuid.UUID) (*jobSecrets, error) {
+	if s := e.leases.secretsOf(job); s != nil {
+		return s, nil
+	}
+	stored, err := e.store.JobSecrets(ctx, job)
+	if core.ErrorCode(err) == core.CodeNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.openSecrets(job, stored.Workspace, stored.MaskSealed)
+}
+
+// MaskerOf is [Engine.JobMasker] for a job that has been loaded whole.
+func (e *Engine) MaskerOf(job *core.Job) (*mask.Masker, error) {
+	if len(job.MaskSealed) == 0 {
+		return e.WorkspaceMasker(job.Workspace), nil
+	}
+	s, err := e.openSecrets(job.ID, job.Workspace, job.MaskSealed)
+	if err != nil {
+		return nil, err
+	}
+	_, masker, _ := e.forJob(s) // as above
+	return masker, nil
+}
+
+// secretFields are the names of the inputs that are declared as secret.
+func secretFields(fields map[string]core.InputField) []string {
+	var names []string
+	for name, field := range fields {
+		if field.Secret {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// fieldValues are the values of inputs that are declared as secret.
+func fieldValues(names []string, input map[string]any) []string {
+	var values []string
+	for _, name := range names {
+		values = append(values, mask.Values(input[name])...)
+	}
+	return values
+}
+
+// withoutMarks leaves out the secret inputs that are given as they are shown: whoever sends back what was shown to them
+// gives no new value.
+func withoutMarks(fields map[string]core.InputField, given map[string]any) map[string]any {
+	names := secretFields(fields)
+	if !slices.ContainsFunc(names, func(name string) bool { return given[name] == mask.Mark }) {
+		return given
+	}
+	cleaned := maps.Clone(given)
+	for _, name := range names {
+		if cleaned[name] == mask.Mark {
+			delete(cleaned, name)
+		}
+	}
+	return cleaned
+}
+
+// maskError is an error for the caller without secrets.
+func maskError(masker *mask.Masker, err error) error {
+	told, ok := errors.AsType[*core.Error](err)
+	if !ok || masker.Empty() {
+		return err
+	}
+	shown := *told
+	shown.Message = masker.String(told.Message)
+	return &shown
+}
