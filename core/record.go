@@ -12,6 +12,7 @@ type NewJob struct {
 	Job
 	Definition     json.RawMessage // body of DefinitionHash
 	IdempotencyKey string
+	Fire           *Fire     // of the schedule that the job comes from; nil for all others
 	Steps          []NewStep // in topological order, their ids ascending
 }
 

@@ -19,7 +19,8 @@ type Execute struct {
 	Input           map[string]any
 	Source          core.SourceType
 	SourceID        string
-	IdempotencyKey  string // the same key, workspace and task give the same job; "" for none
+	IdempotencyKey  string     // the same key, workspace and task give the same job; "" for none
+	Fire            *core.Fire // stored with the job, whose id it gets; an instant that has fired is an error of code conflict
 }
 
 // maxIdempotencyKey is the length of a key in bytes.
@@ -152,6 +153,11 @@ func (e *Engine) newJob(ctx context.Context, x Execute) (core.NewJob, error) {
 	}
 	if job.Mode == "" {
 		job.Mode = "distributed"
+	}
+	if x.Fire != nil {
+		fire := *x.Fire
+		fire.JobID = id
+		job.Fire = &fire
 	}
 	job.Steps, err = e.newSteps(ctx, id, p)
 	return job, err

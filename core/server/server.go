@@ -23,6 +23,7 @@ import (
 	"github.com/stroem/stroem/core/metrics"
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/scheduler"
 	"github.com/stroem/stroem/core/workspace"
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -131,7 +132,8 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	// The parts outlive ctx: requests under way need them.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	running.Go(func() { eng.Run(parts) })
+	schedules := scheduler.New(scheduler.Options{Store: store, Jobs: eng, Workspaces: workspaces, Logger: s.logger})
+	running.Go(func() { eng.Run(parts, schedules.Run) })
 	running.Go(func() { workspaces.Run(parts) })
 	defer func() {
 		stopParts()
