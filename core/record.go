@@ -12,7 +12,8 @@ type NewJob struct {
 	Job
 	Definition     json.RawMessage // body of DefinitionHash
 	IdempotencyKey string
-	Fire           *Fire     // of the schedule that the job comes from; nil for all others
+	Fire           *Fire     // that the job comes from; nil for all others
+	Delivery       *Delivery // that the job comes from; nil for all others
 	Steps          []NewStep // in topological order, their ids ascending
 }
 

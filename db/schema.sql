@@ -158,6 +158,28 @@ CREATE TABLE task_definition (
     body jsonb NOT NULL
 );
 
+CREATE TABLE webhook_delivery (
+    delivery_id bigint NOT NULL,
+    workspace text NOT NULL,
+    trigger_name text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    method text NOT NULL,
+    remote_address text NOT NULL,
+    bytes integer NOT NULL,
+    status integer NOT NULL,
+    reason text,
+    job_id uuid
+);
+
+ALTER TABLE webhook_delivery ALTER COLUMN delivery_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME webhook_delivery_delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE worker (
     worker_id uuid NOT NULL,
     name text NOT NULL,
@@ -207,6 +229,9 @@ ALTER TABLE ONLY step_attempt
 ALTER TABLE ONLY task_definition
     ADD CONSTRAINT task_definition_pkey PRIMARY KEY (hash);
 
+ALTER TABLE ONLY webhook_delivery
+    ADD CONSTRAINT webhook_delivery_pkey PRIMARY KEY (delivery_id);
+
 ALTER TABLE ONLY worker
     ADD CONSTRAINT worker_pkey PRIMARY KEY (worker_id);
 
@@ -236,6 +261,8 @@ CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE
 CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
 
 CREATE INDEX schedule_fire_fired ON schedule_fire USING btree (fired_at);
+
+CREATE INDEX webhook_delivery_trigger ON webhook_delivery USING btree (workspace, trigger_name, delivery_id DESC);
 
 CREATE INDEX worker_name ON worker USING btree (name);
 

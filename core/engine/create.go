@@ -19,8 +19,9 @@ type Execute struct {
 	Input           map[string]any
 	Source          core.SourceType
 	SourceID        string
-	IdempotencyKey  string     // the same key, workspace and task give the same job; "" for none
-	Fire            *core.Fire // stored with the job, whose id it gets; an instant that has fired is an error of code conflict
+	IdempotencyKey  string         // the same key, workspace and task give the same job; "" for none
+	Fire            *core.Fire     // stored with the job, whose id it gets; an instant that has fired is an error of code conflict
+	Delivery        *core.Delivery // stored with the job, whose id it gets
 }
 
 // maxIdempotencyKey is the length of a key in bytes.
@@ -158,6 +159,11 @@ func (e *Engine) newJob(ctx context.Context, x Execute) (core.NewJob, error) {
 		fire := *x.Fire
 		fire.JobID = id
 		job.Fire = &fire
+	}
+	if x.Delivery != nil {
+		delivery := *x.Delivery
+		delivery.JobID = id
+		job.Delivery = &delivery
 	}
 	job.Steps, err = e.newSteps(ctx, id, p)
 	return job, err

@@ -17,6 +17,7 @@ import (
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/webhook"
 	"github.com/stroem/stroem/core/workspace"
 )
 
@@ -46,6 +47,9 @@ type Store interface {
 	GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error)
 	ActiveWorkers(ctx context.Context) ([]core.Worker, error)
 	ActionTypes(ctx context.Context) ([]core.ActionType, error)
+	Fires(ctx context.Context, workspace, trigger string, limit int) ([]core.Fire, error)
+	Deliveries(ctx context.Context, workspace, trigger string, limit, offset int) (list []core.Delivery, total int, err error)
+	RecordDelivery(ctx context.Context, d core.Delivery) error
 	Ping(ctx context.Context) error
 }
 
@@ -59,8 +63,8 @@ type Logs interface {
 
 // Workspaces knows the loaded workspaces; see package workspace.
 type Workspaces interface {
+	webhook.Workspaces
 	List() []workspace.Status
-	Workspace(name string) (*core.Workspace, string, error)
 	Tarball(ctx context.Context, name, revision string) (path string, err error)
 	Ready() bool
 }
@@ -80,9 +84,10 @@ type Config struct {
 // API is the HTTP server. Serve may be called once.
 type API struct {
 	Config
-	app   *fiber.App
-	polls context.Context // ends when the server stops: requests that wait for something are then answered
-	stop  context.CancelFunc
+	app      *fiber.App
+	webhooks *webhook.Index
+	polls    context.Context // ends when the server stops: requests that wait for something are then answered
+	stop     context.CancelFunc
 }
 
 const (
@@ -99,7 +104,7 @@ const (
 
 // New makes the API. All handlers may run concurrently.
 func New(config Config) *API {
-	a := &API{Config: config}
+	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces)}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,

@@ -24,10 +24,14 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 	definitions, records, steps := make([]definitionRecord, 0, 1), make([]jobRecord, len(jobs)), make([]stepRecord, 0, len(jobs))
 	known := map[string]bool{}
 	var fires []core.Fire
+	var deliveries []core.Delivery
 	for i := range jobs {
 		job := &jobs[i]
 		if job.Fire != nil {
 			fires = append(fires, *job.Fire)
+		}
+		if job.Delivery != nil {
+			deliveries = append(deliveries, *job.Delivery)
 		}
 		if hash := string(job.DefinitionHash); !known[hash] {
 			known[hash] = true
@@ -51,6 +55,11 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 	}
 	if len(fires) > 0 {
 		if err := queueFires(batch, fires); err != nil {
+			return err
+		}
+	}
+	if len(deliveries) > 0 {
+		if err := queueDeliveries(batch, deliveries); err != nil {
 			return err
 		}
 	}
