@@ -262,6 +262,8 @@ CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (w
 
 CREATE INDEX schedule_fire_fired ON schedule_fire USING btree (fired_at);
 
+CREATE INDEX webhook_delivery_at ON webhook_delivery USING btree (at);
+
 CREATE INDEX webhook_delivery_trigger ON webhook_delivery USING btree (workspace, trigger_name, delivery_id DESC);
 
 CREATE INDEX worker_name ON worker USING btree (name);

@@ -14,6 +14,7 @@ create table webhook_delivery (
   job_id         uuid
 );
 create index webhook_delivery_trigger on webhook_delivery (workspace, trigger_name, delivery_id desc);
+create index webhook_delivery_at on webhook_delivery (at);
 
 -- migrate:down
 drop table webhook_delivery;
