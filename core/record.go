@@ -12,6 +12,8 @@ type NewJob struct {
 	Job
 	Definition     json.RawMessage // body of DefinitionHash
 	IdempotencyKey string          // its hash
+	Fire           *Fire           // that the job comes from; nil for all others
+	Delivery       *Delivery       // that the job comes from; nil for all others
 	Steps          []NewStep       // in topological order, their ids ascending
 }
 

@@ -120,6 +120,24 @@ ALTER TABLE route ALTER COLUMN route_id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE schedule (
+    workspace text NOT NULL,
+    trigger_name text NOT NULL,
+    cron text NOT NULL,
+    timezone text NOT NULL,
+    next_fire_at timestamp with time zone
+);
+
+CREATE TABLE schedule_fire (
+    workspace text NOT NULL,
+    trigger_name text NOT NULL,
+    scheduled_at timestamp with time zone NOT NULL,
+    fired_at timestamp with time zone DEFAULT now() NOT NULL,
+    missed integer DEFAULT 0 NOT NULL,
+    job_id uuid,
+    reason text
+);
+
 CREATE TABLE schema_migrations (
     version character varying NOT NULL
 );
@@ -138,6 +156,28 @@ CREATE TABLE step_attempt (
 CREATE TABLE task_definition (
     hash bytea NOT NULL,
     body jsonb NOT NULL
+);
+
+CREATE TABLE webhook_delivery (
+    delivery_id bigint NOT NULL,
+    workspace text NOT NULL,
+    trigger_name text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    method text NOT NULL,
+    remote_address text NOT NULL,
+    bytes integer NOT NULL,
+    status integer NOT NULL,
+    reason text,
+    job_id uuid
+);
+
+ALTER TABLE webhook_delivery ALTER COLUMN delivery_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME webhook_delivery_delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE worker (
@@ -174,6 +214,12 @@ ALTER TABLE ONLY route
 ALTER TABLE ONLY route
     ADD CONSTRAINT route_tags_key UNIQUE (tags);
 
+ALTER TABLE ONLY schedule_fire
+    ADD CONSTRAINT schedule_fire_pkey PRIMARY KEY (workspace, trigger_name, scheduled_at);
+
+ALTER TABLE ONLY schedule
+    ADD CONSTRAINT schedule_pkey PRIMARY KEY (workspace, trigger_name);
+
 ALTER TABLE ONLY schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -182,6 +228,9 @@ ALTER TABLE ONLY step_attempt
 
 ALTER TABLE ONLY task_definition
     ADD CONSTRAINT task_definition_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY webhook_delivery
+    ADD CONSTRAINT webhook_delivery_pkey PRIMARY KEY (delivery_id);
 
 ALTER TABLE ONLY worker
     ADD CONSTRAINT worker_pkey PRIMARY KEY (worker_id);
@@ -210,6 +259,12 @@ CREATE INDEX job_task ON job USING btree (workspace, task_name, created_at DESC)
 CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE (status = ANY (ARRAY['failed'::text, 'cancelled'::text]));
 
 CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
+
+CREATE INDEX schedule_fire_fired ON schedule_fire USING btree (fired_at);
+
+CREATE INDEX webhook_delivery_at ON webhook_delivery USING btree (at);
+
+CREATE INDEX webhook_delivery_trigger ON webhook_delivery USING btree (workspace, trigger_name, delivery_id DESC);
 
 CREATE INDEX worker_name ON worker USING btree (name);
 

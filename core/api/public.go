@@ -105,6 +105,34 @@ type Trigger struct {
 	NextRuns []time.Time    `json:"next_runs"`
 }
 
+// Fire is one instant at which a trigger by time has run its task, or has tried to.
+type Fire struct {
+	ScheduledAt time.Time `json:"scheduled_at"`
+	FiredAt     time.Time `json:"fired_at"`
+	Missed      int       `json:"missed"` // instants before it that passed while no server ran
+	JobID       *string   `json:"job_id"`
+	Reason      *string   `json:"reason"` // why there is no job
+}
+
+// Delivery is a request to a webhook.
+type Delivery struct {
+	ID            int64     `json:"id"`
+	At            time.Time `json:"at"`
+	Method        string    `json:"method"`
+	RemoteAddress string    `json:"remote_address"`
+	Bytes         int       `json:"bytes"`
+	Status        int       `json:"status"`
+	Reason        *string   `json:"reason"` // why it was refused
+	JobID         *string   `json:"job_id"`
+}
+
+// WebhookAccepted names the job that a request to a webhook has started.
+type WebhookAccepted struct {
+	JobID   string `json:"job_id"`
+	Trigger string `json:"trigger"` // the webhook's name
+	Task    string `json:"task"`
+}
+
 // ExecuteRequest starts a task.
 type ExecuteRequest struct {
 	Input map[string]any `json:"input,omitempty"`

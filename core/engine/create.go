@@ -20,7 +20,9 @@ type Execute struct {
 	Input           map[string]any
 	Source          core.SourceType
 	SourceID        string
-	IdempotencyKey  string // the same key, workspace and task give the same job; "" for none
+	IdempotencyKey  string         // the same key, workspace and task give the same job; "" for none
+	Fire            *core.Fire     // stored with the job, whose id it gets; an instant that has fired is an error of code conflict
+	Delivery        *core.Delivery // stored with the job, whose id it gets
 }
 
 // maxIdempotencyKey is the length of a key in bytes.
@@ -164,6 +166,16 @@ func (e *Engine) newJob(ctx context.Context, x Execute) (_ core.NewJob, input js
 	}
 	if job.Mode == "" {
 		job.Mode = "distributed"
+	}
+	if x.Fire != nil {
+		fire := *x.Fire
+		fire.JobID = id
+		job.Fire = &fire
+	}
+	if x.Delivery != nil {
+		delivery := *x.Delivery
+		delivery.JobID = id
+		job.Delivery = &delivery
 	}
 	if err := e.hideInput(&job.Job, secretFields(task.Input), values, input); err != nil {
 		return core.NewJob{}, nil, err

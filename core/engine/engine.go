@@ -78,14 +78,16 @@ func New(store Store, workspaces Workspaces, logger *slog.Logger, config Config)
 }
 
 // Run owns the engine's goroutines: the two writers, the timers of the leading replica, and the connection to the other
-// replicas. It returns when ctx has ended and all of them have.
-func (e *Engine) Run(ctx context.Context) {
+// replicas. Whenever this replica leads, it also runs leading, which return when their context ends. Run returns when ctx
+// has ended and all of them have.
+func (e *Engine) Run(ctx context.Context, leading ...func(context.Context)) {
 	var group sync.WaitGroup
 	for _, loop := range []func(context.Context){
-		e.creations.loop, e.transitions.loop, e.notifyOthers, e.listen, e.noteHeartbeats, e.lead,
+		e.creations.loop, e.transitions.loop, e.notifyOthers, e.listen, e.noteHeartbeats,
 	} {
 		group.Go(func() { loop(ctx) })
 	}
+	group.Go(func() { e.lead(ctx, leading) })
 	group.Wait()
 	e.waiters.wakeAll()
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,10 +14,17 @@ import (
 // timerInterval is how often the leader looks for what is overdue; it bounds how late timeouts of tasks are noticed.
 const timerInterval = time.Second
 
-// lead runs the timers on the one replica that holds the leader's lock.
-func (e *Engine) lead(ctx context.Context) {
+// lead runs the timers, and leading, on the one replica that holds the leader's lock.
+func (e *Engine) lead(ctx context.Context, leading []func(context.Context)) {
 	e.repeat(ctx, "lead", func(ctx context.Context) error {
-		led, err := e.store.Lead(ctx, e.sweepLoop)
+		led, err := e.store.Lead(ctx, func(ctx context.Context) error {
+			var group sync.WaitGroup
+			defer group.Wait()
+			for _, run := range leading {
+				group.Go(func() { run(ctx) })
+			}
+			return e.sweepLoop(ctx)
+		})
 		if led && err == nil {
 			e.logger.InfoContext(ctx, "no longer the leader")
 		}

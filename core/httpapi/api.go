@@ -18,6 +18,7 @@ import (
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/core/mask"
+	"github.com/stroem/stroem/core/webhook"
 	"github.com/stroem/stroem/core/workspace"
 )
 
@@ -51,6 +52,9 @@ type Store interface {
 	GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error)
 	ActiveWorkers(ctx context.Context) ([]core.Worker, error)
 	ActionTypes(ctx context.Context) ([]core.ActionType, error)
+	Fires(ctx context.Context, workspace, trigger string, limit int) ([]core.Fire, error)
+	Deliveries(ctx context.Context, workspace, trigger string, limit, offset int) (list []core.Delivery, total int, err error)
+	RecordDelivery(ctx context.Context, d core.Delivery) error
 	Ping(ctx context.Context) error
 }
 
@@ -64,8 +68,8 @@ type Logs interface {
 
 // Workspaces knows the loaded workspaces; see package workspace.
 type Workspaces interface {
+	webhook.Workspaces
 	List() []workspace.Status
-	Workspace(name string) (*core.Workspace, string, error)
 	Tarball(ctx context.Context, name, revision string) (path string, err error)
 	Ready() bool
 }
@@ -85,9 +89,10 @@ type Config struct {
 // API is the HTTP server. Serve may be called once.
 type API struct {
 	Config
-	app   *fiber.App
-	polls context.Context // ends when the server stops: requests that wait for something are then answered
-	stop  context.CancelFunc
+	app      *fiber.App
+	webhooks *webhook.Index
+	polls    context.Context // ends when the server stops: requests that wait for something are then answered
+	stop     context.CancelFunc
 }
 
 const (
@@ -104,7 +109,7 @@ const (
 
 // New makes the API. All handlers may run concurrently.
 func New(config Config) *API {
-	a := &API{Config: config}
+	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces)}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,

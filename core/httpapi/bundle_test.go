@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,6 +55,10 @@ func (w *workspaces) Tarball(_ context.Context, name, revision string) (string, 
 
 func (w *workspaces) Ready() bool { return true }
 
+func (w *workspaces) Names() []string { return slices.Sorted(maps.Keys(w.loaded)) }
+
+func (w *workspaces) Changed() <-chan struct{} { return make(chan struct{}) }
+
 // bundle is the API on a real engine and database.
 type bundle struct {
 	t      *testing.T
@@ -71,12 +77,20 @@ func newBundle(t *testing.T) *bundle {
 		Actions: map[string]*core.Action{"act": {Type: "shell", Spec: map[string]any{"cmd": "true"}}},
 		Tasks: map[string]*core.Task{
 			"task":       {Flow: map[string]core.FlowStep{"b": {Action: "act", DependsOn: []string{"a"}}, "a": {Action: "act"}}},
+			"needy":      {Input: map[string]core.InputField{"n": {Type: "integer", Required: true}}, Flow: map[string]core.FlowStep{"a": {Action: "act"}}},
 			"deep/typed": {Folder: "f", Input: map[string]core.InputField{"n": {Type: "integer", Required: true}}, Flow: map[string]core.FlowStep{"a": {Action: "act"}}},
 		},
 		Triggers: map[string]*core.Trigger{
 			"nightly": {Type: "scheduler", Cron: "0 3 * * *", Task: "task", Enabled: true},
 			"off":     {Type: "scheduler", Cron: "0 3 * * *", Task: "deep/typed"},
+			"push":    {Type: "webhook", Name: "push", Secret: "{{ secret.password }}", Task: "task", Enabled: true, Input: map[string]any{"extra": 1, "body": "mine"}},
+			"open":    {Type: "webhook", Name: "open", Task: "task", Enabled: true},
+			"closed":  {Type: "webhook", Name: "closed", Task: "task"},
+			"typed":   {Type: "webhook", Name: "typed", Task: "needy", Enabled: true},
+			"broken":  {Type: "webhook", Name: "broken", Secret: "{{ secret.nothing }}", Task: "task", Enabled: true},
 		},
+	}, "second": {
+		Triggers: map[string]*core.Trigger{"push": {Type: "webhook", Name: "push", Task: "task", Enabled: true}},
 	}}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 10, logger)

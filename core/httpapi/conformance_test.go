@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -184,9 +185,12 @@ func TestListsAndPages(t *testing.T) {
 	tasks := into[[]api.TaskItem](t, b.get("/api/workspaces/default/tasks"))
 	require.Equal(t, []api.TaskItem{
 		{Name: "deep/typed", Mode: "distributed", Workspace: "default", Folder: "f"},
+		{Name: "needy", Mode: "distributed", Workspace: "default", HasTriggers: true},
 		{Name: "task", Mode: "distributed", Workspace: "default", HasTriggers: true},
 	}, tasks)
-	require.Len(t, into[api.Task](t, b.get("/api/workspaces/default/tasks/task")).Triggers[0].NextRuns, 5)
+	task := into[api.Task](t, b.get("/api/workspaces/default/tasks/task"))
+	nightly := slices.IndexFunc(task.Triggers, func(t api.Trigger) bool { return t.Name == "nightly" })
+	require.Len(t, task.Triggers[nightly].NextRuns, 5)
 	requireError(t, b.get("/api/workspaces/nope/tasks"), 404, "Workspace 'nope' not found")
 }
 

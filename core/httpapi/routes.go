@@ -43,7 +43,8 @@ var (
 		{"q", "text that a line contains"},
 		{"wait_secs", "wait up to so many seconds (60) for a line"},
 	}
-	jobQuery = append([]parameter{
+	webhookQuery = []parameter{{"secret", "the trigger's secret; or as a bearer token, or as the key of X-Hub-Signature-256"}}
+	jobQuery     = append([]parameter{
 		{"workspace", "only jobs of this workspace"},
 		{"task_name", "only jobs of this task; needs workspace"},
 		{"status", "only these states, comma-separated"},
@@ -69,6 +70,8 @@ func (a *API) routes() []route {
 		{"GET", "/api/workspaces/:ws/tasks/:name", "getTask", "A task with its inputs, flow and triggers", user, nil, nil, 0, api.Task{}, a.getTask},
 		{"POST", "/api/workspaces/:ws/tasks/:name/execute", "executeTask", "Run a task; an Idempotency-Key makes repeating it safe", user, nil, api.ExecuteRequest{}, mib, api.ExecuteResponse{}, a.executeTask},
 		{"GET", "/api/workspaces/:ws/triggers", "listTriggers", "The triggers of a workspace", user, nil, nil, 0, []api.Trigger{}, a.listTriggers},
+		{"GET", "/api/workspaces/:ws/triggers/:name/fires", "listFires", "When a trigger by time has fired, newest first", user, []parameter{{"limit", "how many, 1 to 500; default 50"}}, nil, 0, []api.Fire{}, a.listFires},
+		{"GET", "/api/workspaces/:ws/triggers/:name/deliveries", "listDeliveries", "Requests to a webhook, newest first; the last 1,000 are kept", user, pageQuery, nil, 0, []api.Delivery{}, a.listDeliveries},
 
 		{"GET", "/api/jobs", "listJobs", "Jobs, newest first", user, jobQuery, nil, 0, []api.Job{}, a.listJobs},
 		{"GET", "/api/jobs/:id", "getJob", "A job with its steps", user, []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
@@ -79,6 +82,9 @@ func (a *API) routes() []route {
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", user, nil, nil, 0, api.WorkerDetail{}, a.getWorker},
 		{"GET", "/api/plugins", "listPlugins", "The plugins of the server and of active workers, and how they are", user, nil, nil, 0, []api.HostedPlugin{}, a.listPlugins},
 		{"GET", "/api/action-types", "listActionTypes", "The types of actions, and how many workers run them", user, nil, nil, 0, []api.OfferedActionType{}, a.listActionTypes},
+
+		{"GET", "/hooks/:name", "callWebhook", "Start the task of a webhook", public, webhookQuery, nil, 0, api.WebhookAccepted{}, a.callWebhook},
+		{"POST", "/hooks/:name", "postWebhook", "Start the task of a webhook with the body, of up to 5 MiB", public, webhookQuery, nil, 0, api.WebhookAccepted{}, a.callWebhook},
 
 		{"POST", "/worker/register", "registerWorker", "Introduce a worker", sharedToken, nil, api.Register{}, 4 * mib, api.Registered{}, a.registerWorker},
 		{"POST", "/worker/heartbeat", "heartbeat", "Say that the worker lives, and what its plugins have become", worker, nil, api.Heartbeat{}, 4 * mib, api.Status{}, a.heartbeat},

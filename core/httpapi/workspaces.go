@@ -9,13 +9,9 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
-	"github.com/stroem/stroem/core/cron"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/workflow"
 )
-
-// nextRuns is how many fires of a trigger are shown.
-const nextRuns = 5
 
 func (a *API) listWorkspaces(c *fiber.Ctx) error {
 	statuses := a.Workspaces.List()
@@ -24,6 +20,9 @@ func (a *API) listWorkspaces(c *fiber.Ctx) error {
 		list[i] = api.Workspace{
 			Name: s.Name, TasksCount: s.Tasks, ActionsCount: s.Actions, TriggersCount: s.Triggers, Revision: optional(s.Revision),
 			Error: s.Error, Errors: diagnostics(s.Diagnostics.Errors()), Warnings: diagnostics(s.Diagnostics.Warnings()),
+		}
+		for _, warning := range a.webhooks.Warnings(requestContext(c), s.Name) {
+			list[i].Warnings = append(list[i].Warnings, api.Diagnostic{Message: warning})
 		}
 		if s.Revision != "" {
 			list[i].Sync = &api.WorkspaceSync{
@@ -131,18 +130,6 @@ func (a *API) executeTask(c *fiber.Ctx) error {
 	return c.JSON(api.ExecuteResponse{JobID: id.String()})
 }
 
-func (a *API) listTriggers(c *fiber.Ctx) error {
-	name, ws, err := a.workspace(c)
-	if err != nil {
-		return err
-	}
-	shown, err := a.workspaceRedactor(name).triggers(triggers(ws, ""))
-	if err != nil {
-		return err
-	}
-	return c.JSON(shown)
-}
-
 func (a *API) workspace(c *fiber.Ctx) (string, *core.Workspace, error) {
 	name, err := param(c, "ws")
 	if err != nil {
@@ -157,44 +144,4 @@ func mode(t *core.Task) string {
 		return "distributed"
 	}
 	return t.Mode
-}
-
-// triggers lists a workspace's triggers, or those of one task.
-func triggers(ws *core.Workspace, task string) []api.Trigger {
-	list := []api.Trigger{}
-	for _, name := range slices.Sorted(maps.Keys(ws.Triggers)) {
-		t := ws.Triggers[name]
-		if task != "" && t.Task != task {
-			continue
-		}
-		trigger := api.Trigger{
-			Name: name, Type: t.Type, Cron: t.Cron, Timezone: t.Timezone, Task: t.Task, Enabled: t.Enabled, Input: t.Input,
-			NextRuns: upcoming(t),
-		}
-		if trigger.Input == nil {
-			trigger.Input = map[string]any{}
-		}
-		list = append(list, trigger)
-	}
-	return list
-}
-
-func upcoming(t *core.Trigger) []time.Time {
-	runs := []time.Time{}
-	if t.Type != "scheduler" {
-		return runs
-	}
-	schedule, err := cron.Parse(t.Cron)
-	zone, zoneErr := time.LoadLocation(t.Timezone) // "" is UTC
-	if err != nil || zoneErr != nil {              // told where the workspace is loaded
-		return runs
-	}
-	at := time.Now().In(zone)
-	for range nextRuns {
-		if at = schedule.Next(at); at.IsZero() {
-			break
-		}
-		runs = append(runs, at.UTC())
-	}
-	return runs
 }

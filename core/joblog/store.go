@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -221,3 +222,33 @@ func (s *Store) drop(e *list.Element) {
 		j.close()
 	}
 }
+
+// Jobs returns the jobs whose log has not changed since a time.
+func (s *Store) Jobs(before time.Time) ([]uuid.UUID, error) {
+	dir, err := s.root.Open(".")
+	if err != nil {
+		return nil, fmt.Errorf("list logs: %w", err)
+	}
+	defer func() { _ = dir.Close() }() // only read from
+	var jobs []uuid.UUID
+	for {
+		entries, err := dir.ReadDir(listed)
+		for _, entry := range entries {
+			name, _, _ := strings.Cut(entry.Name(), ".")
+			id, notOurs := uuid.Parse(name)
+			info, gone := entry.Info()
+			if notOurs == nil && gone == nil && info.ModTime().Before(before) {
+				jobs = append(jobs, id)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return jobs, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list logs: %w", err)
+		}
+	}
+}
+
+// listed is how many files of the directory are looked at at a time.
+const listed = 1000

@@ -86,8 +86,8 @@ func TestConfigurationErrorsNameTheKey(t *testing.T) {
 	for name, c := range map[string]struct{ registry, want string }{
 		"type":    {`{"host": "h", "port": "p"}`, `plugins.runner-test.config.registries.port: the plugin's schema asks for type: "integer"`},
 		"bound":   {`{"host": "h", "port": 0}`, `plugins.runner-test.config.registries.port: the plugin's schema asks for minimum: 1`},
-		"missing": {`{}`, `plugins.runner-test.config.registries: missing ["host"]`},
-		"unknown": {`{"host": "h", "prot": 1}`, `plugins.runner-test.config.registries: unknown ["prot"]`},
+		"missing": {`{}`, `plugins.runner-test.config.registries: missing "host"`},
+		"unknown": {`{"host": "h", "prot": 1}`, `plugins.runner-test.config.registries: unknown "prot"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,12 +19,20 @@ import (
 var ErrIdempotencyKeyTaken = core.Errorf(core.CodeConflict, "idempotency_key_taken", "the Idempotency-Key was used before")
 
 // CreateJobs stores jobs with all their steps in one transaction and one round trip. A job whose idempotency key is
-// taken fails with [ErrIdempotencyKeyTaken], and nothing is stored.
+// taken fails with [ErrIdempotencyKeyTaken], one for an instant that has fired with [ErrFired]; then nothing is stored.
 func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 	definitions, records, steps := make([]definitionRecord, 0, 1), make([]jobRecord, len(jobs)), make([]stepRecord, 0, len(jobs))
 	known := map[string]bool{}
+	var fires []core.Fire
+	var deliveries []core.Delivery
 	for i := range jobs {
 		job := &jobs[i]
+		if job.Fire != nil {
+			fires = append(fires, *job.Fire)
+		}
+		if job.Delivery != nil {
+			deliveries = append(deliveries, *job.Delivery)
+		}
 		if hash := string(job.DefinitionHash); !known[hash] {
 			known[hash] = true
 			definitions = append(definitions, definitionRecord{Hash: bytea(job.DefinitionHash), Body: job.Definition})
@@ -45,9 +53,22 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 		}
 		batch.Queue(insert.sql, string(data))
 	}
+	if len(fires) > 0 {
+		if err := queueFires(batch, fires); err != nil {
+			return err
+		}
+	}
+	if len(deliveries) > 0 {
+		if err := queueDeliveries(batch, deliveries); err != nil {
+			return err
+		}
+	}
 	err := s.hot.SendBatch(ctx, batch).Close() // without BEGIN the batch is one transaction
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "job_idempotency" {
 		return ErrIdempotencyKeyTaken
+	}
+	if firedAlready(err) {
+		return ErrFired
 	}
 	if _, ok := errors.AsType[unstorableError](dataError(err)); ok {
 		return core.Errorf(core.CodeInvalid, "", "The input cannot be stored: %s", dataError(err))

@@ -21,6 +21,8 @@ import (
 	"github.com/stroem/stroem/core/metrics"
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/retention"
+	"github.com/stroem/stroem/core/scheduler"
 	"github.com/stroem/stroem/core/workspace"
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -133,7 +135,13 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	// The parts outlive ctx: requests under way need them.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	running.Go(func() { eng.Run(parts) })
+	schedules := scheduler.New(scheduler.Options{Store: store, Jobs: eng, Workspaces: workspaces, Logger: s.logger})
+	old := retention.New(retention.Options{
+		Jobs: time.Duration(s.config.Retention.JobDays) * 24 * time.Hour, Workers: time.Duration(s.config.Retention.WorkerHours) * time.Hour,
+		Store: store, Logs: logs, Logger: s.logger,
+	})
+	running.Go(func() { eng.Run(parts, schedules.Run, old.RunRows) })
+	running.Go(func() { old.RunLogs(parts) })
 	running.Go(func() { workspaces.Run(parts) })
 	defer func() {
 		stopParts()

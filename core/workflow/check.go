@@ -130,6 +130,7 @@ func (w *workspace) checkTriggers() {
 		if trigger.Type != triggerWebhook || trigger.Name == "" {
 			continue
 		}
+		w.templates(e, []any{"secret"}, trigger.Secret, w.secretScope)
 		if other, taken := webhooks[trigger.Name]; taken {
 			w.report(at("name"), SeverityError, "the webhook name '%s' is taken by trigger '%s'", trigger.Name, other)
 			continue

@@ -101,6 +101,14 @@ func (w *workspace) inputScope(fields map[string]core.InputField, hint string) s
 	}
 }
 
+// secretScope knows secret alone.
+func (w *workspace) secretScope(path []string) string {
+	if path[0] == rootSecret {
+		return w.secret(path)
+	}
+	return "undefined name '" + path[0] + "'; only secret is known here"
+}
+
 // undeclared finds an input that is not among the declared ones, if there are any.
 func (w *workspace) undeclared(fields map[string]core.InputField, path []string) string {
 	if len(path) < 2 || len(fields) == 0 {

@@ -36,7 +36,7 @@ var schedulerKeys = []key[core.Trigger]{
 var webhookKeys = []key[core.Trigger]{
 	triggerType, triggerTask,
 	field("name", "Last part of the webhook's URL.", webhookName, func(t *core.Trigger) *string { return &t.Name }).required(),
-	field("secret", "What a caller has to know.", webhookSecret, func(t *core.Trigger) *string { return &t.Secret }),
+	field("secret", "What a caller has to know; may be a template: {{ secret.name }}.", webhookSecret, func(t *core.Trigger) *string { return &t.Secret }),
 	triggerIn, triggerOn,
 }
 

@@ -157,6 +157,9 @@ func (m *Manager) List() []Status {
 	return list
 }
 
+// Names are those of all workspaces, loaded or not, in order.
+func (m *Manager) Names() []string { return slices.Sorted(maps.Keys(m.all)) }
+
 // Ready tells whether every workspace was tried once, with or without success.
 func (m *Manager) Ready() bool {
 	for _, e := range m.all {

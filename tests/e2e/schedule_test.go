@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"context"
+	"maps"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/client"
+	"github.com/stroem/stroem/core/coretest"
+)
+
+// TestScheduleSurvivesItsServer has two replicas and kills the one that fires: the other goes on, and no instant fires twice.
+func TestScheduleSurvivesItsServer(t *testing.T) {
+	t.Parallel()
+	database := coretest.Postgres(t)
+	first := newSystemOn(t, database, workspace(t, `
+actions: {nothing: {type: shell, cmd: "true"}}
+tasks: {tick: {flow: {only: {action: nothing}}}}
+triggers:
+  every-second: {type: scheduler, cron: "* * * * * *", task: tick}
+`), nil)
+	fired := func(s *system, more int) {
+		s.t.Helper()
+		before := s.scheduled(s.t.Context())
+		s.eventually("the trigger fires", func(ctx context.Context) bool { return s.scheduled(ctx) >= before+more })
+	}
+	fired(first, 2)
+	second := first.replica()
+	fired(second, 1)
+	first.server.kill()
+	fired(second, 2)
+
+	conn, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	var fires, jobs, strays int
+	require.NoError(t, conn.QueryRow(t.Context(), `select count(*), count(distinct job_id),
+		(select count(*) from job where source_type = 'trigger' and job_id not in (select job_id from schedule_fire where job_id is not null))
+		from schedule_fire`).Scan(&fires, &jobs, &strays))
+	require.GreaterOrEqual(t, fires, 5)
+	require.Equal(t, fires, jobs, "each instant has a job of its own")
+	require.Zero(t, strays, "each job an instant")
+}
+
+// scheduled counts the jobs of the trigger.
+func (s *system) scheduled(ctx context.Context) int {
+	_, total, err := s.Jobs(ctx, client.JobFilter{Workspace: "default", TaskName: "tick", Limit: 1})
+	if err != nil {
+		return 0
+	}
+	return total
+}
+
+// replica starts a second server on the same database.
+func (s *system) replica() *system {
+	s.t.Helper()
+	other := &system{t: s.t, dir: coretest.TempDir(s.t), listen: freeAddress(s.t), serverConfig: maps.Clone(s.serverConfig)}
+	other.serverConfig["listen"], other.serverConfig["data_dir"] = other.listen, filepath.Join(other.dir, "server")
+	var err error
+	other.Client, err = client.New(client.Options{Server: "http://" + other.listen})
+	require.NoError(s.t, err)
+	s.t.Cleanup(other.Close)
+	other.startServer()
+	return other
+}
