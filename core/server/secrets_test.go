@@ -142,6 +142,7 @@ func TestSecretsFromOtherPlaces(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(files, "flows.yaml"), []byte(content), 0o600))
 		listed(t, api, func(c *assert.CollectT, w apiv1.Workspace) { assert.Contains(c, w.Error, want) })
 	}
+	require.NoError(t, os.WriteFile(filepath.Join(files, "flows.yaml"), []byte(referring), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(files, "more.sops.yaml"), []byte("secrets: {sealed: NOKEY}\n"), 0o600))
 	listed(t, api, func(c *assert.CollectT, w apiv1.Workspace) {
 		assert.Contains(c, w.Error, "more.sops.yaml:1:1: error: decrypt with sops: exit status 128 (Failed to get the data key required")
