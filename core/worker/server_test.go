@@ -65,7 +65,8 @@ type step struct {
 	told    bool          // the worker was told to stop
 	starts  int
 	state   []byte
-	reports int // accepted
+	mask    []string // told with the state
+	reports int      // accepted
 	result  api.Completion
 	log     string
 	lines   int64 // in log
@@ -384,7 +385,7 @@ func (s *server) saveState(_ string, request api.StartRequest, _ *http.Request) 
 		for _, lease := range request.Steps {
 			st, status := s.held(lease.StepID, lease.Lease)
 			if st != nil {
-				st.state = lease.State
+				st.state, st.mask = lease.State, lease.Mask
 			}
 			results.Results = append(results.Results, api.StepResult{StepID: lease.StepID, Status: status})
 		}
