@@ -50,6 +50,8 @@ CREATE TABLE job (
     origin_job_id uuid,
     open_steps integer NOT NULL,
     intolerable_failures integer DEFAULT 0 NOT NULL,
+    input_sealed bytea,
+    mask_sealed bytea[],
     CONSTRAINT job_mode_check CHECK ((mode = ANY (ARRAY['distributed'::text, 'local'::text]))),
     CONSTRAINT job_source_type_check CHECK ((source_type = ANY (ARRAY['trigger'::text, 'user'::text, 'api'::text, 'webhook'::text, 'hook'::text, 'task'::text]))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))
@@ -92,6 +94,9 @@ CREATE TABLE job_step (
     completed_at timestamp with time zone,
     exit_code integer,
     error_message text,
+    input_sealed bytea,
+    output_sealed bytea,
+    runner_state_sealed bytea,
     CONSTRAINT job_step_executor_check CHECK ((executor = ANY (ARRAY['worker'::text, 'server'::text]))),
     CONSTRAINT job_step_runner_state_check CHECK ((octet_length(runner_state) <= 4096)),
     CONSTRAINT job_step_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'ready'::text, 'running'::text, 'completed'::text, 'failed'::text, 'skipped'::text, 'cancelled'::text]))),
@@ -140,6 +145,13 @@ CREATE TABLE schedule_fire (
 
 CREATE TABLE schema_migrations (
     version character varying NOT NULL
+);
+
+CREATE TABLE sealing_key (
+    only_row boolean DEFAULT true NOT NULL,
+    key_id text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT sealing_key_only_row_check CHECK (only_row)
 );
 
 CREATE TABLE step_attempt (
@@ -222,6 +234,9 @@ ALTER TABLE ONLY schedule
 
 ALTER TABLE ONLY schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY sealing_key
+    ADD CONSTRAINT sealing_key_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE ONLY step_attempt
     ADD CONSTRAINT step_attempt_pkey PRIMARY KEY (step_id, attempt);

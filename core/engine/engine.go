@@ -9,9 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/stroem/stroem/core/seal"
-
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/seal"
 )
 
 // Config holds the times that the engine works with; zero values get the defaults.

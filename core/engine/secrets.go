@@ -41,7 +41,7 @@ func (c *workspaceCache) get(name string, content *core.Workspace) *workspaceSec
 	if known != nil && known.content == content {
 		return known
 	}
-	fresh := &workspaceSecrets{content: content, values: unique(mask.Values(map[string]any(content.Secrets)), nil)}
+	fresh := &workspaceSecrets{content: content, values: unique(mask.Values(content.Secrets), nil)}
 	if known != nil {
 		former := unique(known.values, fresh.values)
 		fresh.values = append(fresh.values, former[:min(len(former), maxFormer)]...)

@@ -302,3 +302,25 @@ func TestNothingIsSealedWithoutSecrets(t *testing.T) {
 	require.JSONEq(t, `{"y":"plain"}`, string(steps[0].Output))
 	require.True(t, json.Valid(steps[0].Input))
 }
+
+// TestWorkersTellOfSecrets looks at what a worker says with the state of a run.
+func TestWorkersTellOfSecrets(t *testing.T) {
+	t.Parallel()
+	key := seal.Generate()
+	b := newBundle(t, flow(map[string]core.FlowStep{"a": {}}), engine.Config{Seal: key})
+	w := b.worker(t, "w")
+	id := b.execute(t, nil)
+	step := w.claim(1)[0]
+	w.start(step)
+	_, err := b.SaveState(t.Context(), w.id, api.StartRequest{Steps: []api.StepLease{
+		{StepID: step.StepID, Lease: step.Lease, State: []byte("run of v4lue"), Mask: []string{"v4lue"}},
+		{StepID: step.StepID, Lease: "wrong", Mask: []string{"everything"}},
+	}})
+	require.NoError(t, err)
+	require.NotContains(t, coretest.PlainColumns(t, b.url), "v4lue")
+	for _, e := range []*engine.Engine{b.Engine, b.run(t, engine.Config{Seal: key})} {
+		masker, err := e.JobMasker(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, "•••••• everything", masker.String("v4lue everything"))
+	}
+}

@@ -89,6 +89,21 @@ func newBundle(t *testing.T) *bundle {
 			"typed":   {Type: "webhook", Name: "typed", Task: "needy", Enabled: true},
 			"broken":  {Type: "webhook", Name: "broken", Secret: "{{ secret.nothing }}", Task: "task", Enabled: true},
 		},
+	}, "careful": {
+		Secrets: map[string]any{"password": "hunter22"},
+		Actions: map[string]*core.Action{"act": {Type: "shell", Spec: map[string]any{"cmd": "true"}}},
+		Tasks: map[string]*core.Task{
+			"secretive": {
+				Input: map[string]core.InputField{
+					"token": {Type: "string", Secret: true, Default: "t0k3n by default"}, "note": {Type: "string", Default: "{{ secret.password }}"},
+					"code": {Type: "string", Default: "hunter22, as it is"},
+				},
+				Flow: map[string]core.FlowStep{"a": {Action: "act", Input: map[string]any{"list": []any{"hunter22", "ref+vault://a#b"}, "n": 5}}},
+			},
+		},
+		Triggers: map[string]*core.Trigger{
+			"daily": {Type: "scheduler", Cron: "0 3 * * *", Task: "secretive", Input: map[string]any{"code": "hunter22"}},
+		},
 	}, "second": {
 		Triggers: map[string]*core.Trigger{"push": {Type: "webhook", Name: "push", Task: "task", Enabled: true}},
 	}}}
@@ -96,9 +111,9 @@ func newBundle(t *testing.T) *bundle {
 	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 10, logger)
 	require.NoError(t, err)
 	t.Cleanup(store.Close)
-	logs, err := joblog.Open(filepath.Join(dir, "logs"), nil)
-	require.NoError(t, err)
 	eng := engine.New(store, ws, logger, engine.Config{})
+	logs, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
+	require.NoError(t, err)
 	b := &bundle{t: t, store: store, loaded: ws.loaded, api: httpapi.New(httpapi.Config{
 		Engine: eng, Store: store, Logs: logs, Workspaces: ws, WorkerToken: workerToken, Logger: logger,
 	})}

@@ -34,7 +34,10 @@ func (s *Server) renderSecrets(secrets map[string]any) (map[string]any, error) {
 	for _, key := range slices.Sorted(maps.Keys(secrets)) {
 		value, err := template.RenderValue(ctx, secrets[key], template.Context{"env": env})
 		if failed, ok := errors.AsType[*template.Error](err); ok {
-			failed.Path = strings.TrimSuffix(key+"."+failed.Path, ".")
+			if failed.Path != "" && failed.Path[0] != '[' {
+				key += "."
+			}
+			failed.Path = key + failed.Path
 			return nil, failed
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"io/fs"
 	"log/slog"
@@ -27,8 +28,10 @@ func key(n byte) string {
 // refused starts a server that does not come up, and returns why.
 func refused(t *testing.T, c config.Server) string {
 	t.Helper()
-	err := server.New(c, slog.New(slog.DiscardHandler)).Run(t.Context())
-	require.Error(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := server.New(c, slog.New(slog.DiscardHandler)).Run(ctx)
+	require.Error(t, err, "it came up")
 	return err.Error()
 }
 
@@ -134,11 +137,12 @@ func TestSecretsFromOtherPlaces(t *testing.T) {
 
 	for content, want := range map[string]string{
 		"secrets:\n  a: x\n  b: {c: ref+echo://broken}\n": "flows.yaml:3:6: error: the secret cannot be rendered: b.c",
-		"secrets:\n  a: x\n  b: ['{{ env.HOME }}']\n":     "flows.yaml:3:7: error: the secret cannot be rendered: b[0]",
+		"secrets:\n  a: x\n  b: ['{{ env.HOME }}']\n":     "flows.yaml:3:6: error: the secret cannot be rendered: b[0]: ",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(files, "flows.yaml"), []byte(content), 0o600))
 		listed(t, api, func(c *assert.CollectT, w apiv1.Workspace) { assert.Contains(c, w.Error, want) })
 	}
+	require.NoError(t, os.WriteFile(filepath.Join(files, "flows.yaml"), []byte(referring), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(files, "more.sops.yaml"), []byte("secrets: {sealed: NOKEY}\n"), 0o600))
 	listed(t, api, func(c *assert.CollectT, w apiv1.Workspace) {
 		assert.Contains(c, w.Error, "more.sops.yaml:1:1: error: decrypt with sops: exit status 128 (Failed to get the data key required")

@@ -163,6 +163,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if err := web.Shutdown(limit); err != nil {
 		s.logger.WarnContext(limit, "requests were cut off", "error", err)
 	}
+	_ = listener.Close() // which Shutdown does, unless serving had not begun
 	return <-served
 }
 

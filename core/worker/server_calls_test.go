@@ -135,7 +135,7 @@ func (s *server) saveState(_ string, request api.StartRequest, _ *http.Request) 
 		for _, lease := range request.Steps {
 			st, status := s.held(lease.StepID, lease.Lease)
 			if st != nil {
-				st.state = lease.State
+				st.state, st.mask = lease.State, lease.Mask
 			}
 			results.Results = append(results.Results, api.StepResult{StepID: lease.StepID, Status: status})
 		}

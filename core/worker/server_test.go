@@ -63,7 +63,8 @@ type step struct {
 	told    bool          // the worker was told to stop
 	starts  int
 	state   []byte
-	reports int // accepted
+	mask    []string // told with the state
+	reports int      // accepted
 	result  api.Completion
 	log     string
 	lines   int64 // in log
