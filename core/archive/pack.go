@@ -25,7 +25,22 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 		return fmt.Errorf("pack: %w", err)
 	}
 	archive := tar.NewWriter(zip)
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+	err = walk(ctx, root, func(name string, entry fs.DirEntry) error { return packEntry(archive, root, name, entry) })
+	if err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	if err := archive.Close(); err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	if err := zip.Close(); err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	return nil
+}
+
+// walk visits all that is packed, but for links that lead out, in the order in which it is packed.
+func walk(ctx context.Context, root *os.Root, visit func(name string, entry fs.DirEntry) error) error {
+	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -38,19 +53,9 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 		case entry.Name() == ".git":
 			return nil
 		default:
-			return packEntry(archive, root, name, entry)
+			return visit(name, entry)
 		}
 	})
-	if err != nil {
-		return fmt.Errorf("pack: %w", err)
-	}
-	if err := archive.Close(); err != nil {
-		return fmt.Errorf("pack: %w", err)
-	}
-	if err := zip.Close(); err != nil {
-		return fmt.Errorf("pack: %w", err)
-	}
-	return nil
 }
 
 func packEntry(archive *tar.Writer, root *os.Root, name string, entry fs.DirEntry) error {
