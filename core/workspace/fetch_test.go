@@ -100,8 +100,6 @@ func TestFailedFetch(t *testing.T) {
 			_, fetches := from.asked()
 			require.Equal(t, 1, fetches, "only a revision that is gone is asked for again at once")
 			require.Equal(t, []string{"a"}, listing(t, dir), "nothing is left of the fetch")
-			_, err = m.Dir("a", "r1")
-			requireCode(t, core.CodeNotFound, err)
 
 			from.commit("r1", flow("one"))
 			from.change(func() { from.onFetch, from.fetchedID = nil, "" })
@@ -171,10 +169,10 @@ func TestRevisionIsReadOnly(t *testing.T) {
 	from := commit("r1", flow("one").with(files{
 		"deep/run.sh": "#!/bin/sh", "deep/data": "data", "link": "-> deep/data", "out": "-> " + outside, "secret": "private",
 	}))
-	m := newManager(t, configure(t.TempDir(), sources{"a": from}))
+	parent := t.TempDir()
+	m := newManager(t, configure(parent, sources{"a": from}))
 	require.NoError(t, m.Refresh(t.Context(), "a"))
-	dir, err := m.Dir("a", "r1")
-	require.NoError(t, err)
+	dir := filesOf(t, parent, "a", "r1")
 	for name, want := range map[string]string{
 		".": "drwxr-xr-x", ".workflows/flow.yaml": "-r--r--r--", "deep/run.sh": "-r-xr-xr-x", "deep/data": "-r--r--r--", "secret": "-r--r--r--",
 	} {
