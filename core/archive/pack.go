@@ -9,11 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"time"
+	"unicode/utf8"
 )
 
 // Pack writes the files below dir to w: sorted by name, without times and owners, executable or not and nothing more
 // about permissions. Left out is whatever is called .git, links that lead out of dir, and what is neither file,
-// directory nor link. The files must not change meanwhile.
+// directory nor link. Names have to be UTF-8. The files must not change meanwhile.
 func Pack(ctx context.Context, w io.Writer, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -42,6 +43,8 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 func walk(ctx context.Context, root *os.Root, visit func(name string, entry fs.DirEntry) error) error {
 	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
+		case !utf8.ValidString(name):
+			return fmt.Errorf("%q is a name that is not UTF-8", name)
 		case err != nil:
 			return err
 		case ctx.Err() != nil:

@@ -80,6 +80,13 @@ func TestFailedFetch(t *testing.T) {
 			},
 			`the source fetched revision "r2" instead`,
 		},
+		"a name that is not UTF-8": {
+			func(s *source, req *pluginapi.FetchRequest) error {
+				s.change(func() { s.revisions[req.Revision] = flow("one").with(files{"a\xff/b": "x"}) })
+				return nil
+			},
+			`"a\xff" is a name that is not UTF-8`,
+		},
 		"directory removed": {
 			func(s *source, req *pluginapi.FetchRequest) error {
 				s.change(func() { s.revisions[req.Revision] = nil })
@@ -96,7 +103,8 @@ func TestFailedFetch(t *testing.T) {
 			m := newManager(t, configure(dir, sources{"a": from}))
 			err := m.Refresh(t.Context(), "a")
 			requireCode(t, core.CodeUnavailable, err)
-			require.ErrorContains(t, err, "cannot fetch revision r1: "+c.message)
+			require.ErrorContains(t, err, "cannot fetch revision r1: ")
+			require.ErrorContains(t, err, c.message)
 			_, fetches := from.asked()
 			require.Equal(t, 1, fetches, "only a revision that is gone is asked for again at once")
 			require.Equal(t, []string{"a"}, listing(t, dir), "nothing is left of the fetch")

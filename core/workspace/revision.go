@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/archive"
@@ -144,6 +145,8 @@ func protect(dir string) error {
 	defer func() { _ = root.Close() }() // nothing was written through it
 	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
+		case !utf8.ValidString(name):
+			return fmt.Errorf("%q is a name that is not UTF-8", name)
 		case err != nil:
 			return err
 		case entry.IsDir():
