@@ -72,7 +72,7 @@ func TestBadWorkspacesLeaveOthersAlone(t *testing.T) {
 	}
 	s := newSystem(t, nil, settings{"workspaces": settings{
 		"good": settings{"type": "folder", "path": good}, "broken": settings{"type": "folder", "path": broken},
-		"away": settings{"type": "folder", "path": away},
+		"away":   settings{"type": "folder", "path": away},
 		"absent": settings{"type": "acme.vault", "token": "hunter2"},
 	}})
 	s.startWorker("w", nil)
