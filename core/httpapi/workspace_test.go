@@ -157,3 +157,19 @@ func TestRefreshEndsWithTheServer(t *testing.T) {
 	require.NoError(t, b.api.Shutdown(t.Context()))
 	requireError(t, <-answered, 503, "stopping")
 }
+
+// What a workspace has is nothing to the others.
+func TestWorkspacesAreIsolated(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.workspaces.loaded["other"].Tasks = map[string]*core.Task{"own": {Flow: map[string]core.FlowStep{"a": {Action: "act"}}}}
+	require.Len(t, into[[]api.TaskItem](t, b.get("/api/workspaces/other/tasks")), 1)
+	requireError(t, b.get("/api/workspaces/other/tasks/task"), 404, "Task not found")
+	requireError(t, b.get("/api/workspaces/default/tasks/own"), 404, "Task not found")
+	requireError(t, b.do(call{method: "POST", path: "/api/workspaces/other/tasks/task/execute"}), 404, "Task not found")
+	require.NotEqual(t, http.StatusOK, b.do(call{method: "POST", path: "/api/workspaces/other/tasks/own/execute"}).status,
+		"the action is another workspace's")
+	b.execute()
+	require.Empty(t, into[[]api.Job](t, b.get("/api/jobs?workspace=other")))
+	require.Equal(t, "default", into[[]api.Job](t, b.get("/api/jobs?workspace=default"))[0].Workspace)
+}

@@ -62,7 +62,7 @@ func TestPanicWhileLoading(t *testing.T) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		c.Load = func(files fs.FS) (*core.Workspace, workflow.Diagnostics) {
 			if _, err := fs.Stat(files, "trap"); err == nil {
-				panic("hunter2") //nolint:forbidigo // what the test is about
+				panic("hunter2")
 			}
 			return workflow.Load(files, workflow.Options{})
 		}
@@ -94,7 +94,7 @@ func TestPanicWhileRestoring(t *testing.T) {
 		from := commit("r1", flow("one"))
 		c := configure(dir, sources{"a": from})
 		c.Load = func(fs.FS) (*core.Workspace, workflow.Diagnostics) {
-			panic("always") //nolint:forbidigo // what the test is about
+			panic("always")
 		}
 		m := newManager(t, c)
 		start(t, m)

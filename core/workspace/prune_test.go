@@ -208,11 +208,14 @@ func TestRevisionIsFetchedForAJob(t *testing.T) {
 			message  string
 		}{
 			"gone": {"r0", func() {}, core.CodeNotFound, "revision r0 is gone"},
-			"other files": {"r1", func() { from.revisions["r1"] = flow("evil") }, core.CodeNotFound,
-				"its source has others under this name now"},
-			"source down": {"r2", func() {
-				from.onFetch = func(context.Context, *pluginapi.FetchRequest) error { return errDown }
-			}, core.CodeUnavailable, errDown.Error()},
+			"other files": {
+				"r1", func() { from.revisions["r1"] = flow("evil") },
+				core.CodeNotFound, "its source has others under this name now",
+			},
+			"source down": {
+				"r2", func() { from.onFetch = func(context.Context, *pluginapi.FetchRequest) error { return errDown } },
+				core.CodeUnavailable, errDown.Error(),
+			},
 			"no plugin": {"r2", func() { from.absent = true }, core.CodeUnavailable, "source-a is not available"},
 		} {
 			require.NoError(t, removeRevision(t, dir, c.revision))

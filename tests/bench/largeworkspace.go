@@ -45,7 +45,7 @@ func writeLarge(dir string) (map[string]string, error) {
 
 // fill writes the many files, as compressible as text is.
 func fill(dir string) error {
-	line := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same in every run
+	line := rand.New(rand.NewPCG(1, 2)) // the same in every run
 	for i := range largeFiles {
 		var b strings.Builder
 		for b.Len() < largeBytes/largeFiles {
