@@ -29,10 +29,9 @@ func (a *API) getWorkspace(c *fiber.Ctx) error {
 		return err
 	}
 	etag := `"` + revision + `"`
-	c.Set(fiber.HeaderETag, etag)
-	c.Set("X-Revision", revision)
 	for candidate := range strings.SplitSeq(c.Get(fiber.HeaderIfNoneMatch), ",") {
 		if candidate = strings.TrimSpace(candidate); candidate == etag || candidate == revision {
+			nameRevision(c, revision)
 			return c.SendStatus(fiber.StatusNotModified)
 		}
 	}
@@ -40,7 +39,13 @@ func (a *API) getWorkspace(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	nameRevision(c, revision)
 	return sendFile(c, file)
+}
+
+func nameRevision(c *fiber.Ctx, revision string) {
+	c.Set(fiber.HeaderETag, `"`+revision+`"`)
+	c.Set("X-Revision", revision)
 }
 
 // readable tells which revision of a workspace the caller asks for, and may have: that of the job whose step it holds a

@@ -98,7 +98,9 @@ func TestTarballNeedsALease(t *testing.T) {
 	require.Equal(t, `"rev-2"`, newer.header.Get("ETag"))
 	require.Equal(t, http.StatusNotModified, b.tarball(token, "/worker/workspace/default.tar.gz?"+of, step.Lease, "rev-2").status)
 	require.NoError(t, os.Remove(filepath.Join(b.workspaces.dir, "default-rev-1-digest1.tar.gz")))
-	requireError(t, b.tarball(token, step.WorkspaceURL, step.Lease), 404, `has no revision "rev-1"`)
+	gone := b.tarball(token, step.WorkspaceURL, step.Lease)
+	requireError(t, gone, 404, `has no revision "rev-1"`)
+	require.Empty(t, gone.header.Get("ETag"))
 
 	into[api.Status](t, b.do(call{
 		method: "POST", path: "/worker/jobs/" + step.JobID + "/steps/a/start", token: token, body: "{}", header: map[string]string{"X-Stroem-Lease": step.Lease},

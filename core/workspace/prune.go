@@ -142,12 +142,13 @@ func (m *Manager) surplus(e *entry) ([]stored, error) {
 
 // remove takes a revision away, unless it has come into use in the meantime.
 func (m *Manager) remove(ctx context.Context, e *entry, s stored) error {
-	if !e.refreshing.tryTake() { // it may be the one that comes next
+	// It may be the one that comes next, and a source that hangs is not to hold up the others' turn: there will be another.
+	if !e.refreshing.tryTake() {
 		return nil
 	}
 	defer e.refreshing.give()
-	if err := e.fetching.take(ctx); err != nil {
-		return err
+	if !e.fetching.tryTake() {
+		return nil
 	}
 	defer e.fetching.give()
 	away := filepath.Join(m.config.Dir, e.name, gonePrefix+rand.Text())

@@ -273,3 +273,26 @@ func TestSameRevisionOfAnotherSource(t *testing.T) {
 	require.Equal(t, "there", tarball(t, second, "a", "1", "")["from"])
 	require.Equal(t, "here", tarball(t, second, "a", "1", here)["from"])
 }
+
+// Replicas have directories of their own and the same files in them, whoever saw which revision.
+func TestReplicasHaveTheSameFiles(t *testing.T) {
+	t.Parallel()
+	from := commit("r1", flow("one").with(files{"run.sh": "#!/bin/sh", "link": "-> run.sh"}))
+	one := newManager(t, configure(t.TempDir(), sources{"a": from}))
+	require.NoError(t, one.Refresh(t.Context(), "a"))
+	content, _, err := one.Workspace("a")
+	require.NoError(t, err)
+	from.commit("r2", flow("two"))
+	other := newManager(t, configure(t.TempDir(), sources{"a": from})) // has never seen r1, and not even r2 yet
+	read := func(m *workspace.Manager) []byte {
+		f, err := m.Tarball(t.Context(), "a", "r1", content.Digest)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, f.Close()) }()
+		data, err := io.ReadAll(f)
+		require.NoError(t, err)
+		return data
+	}
+	require.Equal(t, read(one), read(other))
+	require.NoError(t, other.Refresh(t.Context(), "a"))
+	requireRevision(t, other, "a", "r2", "two")
+}
