@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -70,7 +71,9 @@ type Logs interface {
 type Workspaces interface {
 	webhook.Workspaces
 	List() []workspace.Status
-	Tarball(ctx context.Context, name, revision string) (path string, err error)
+	Status(name string) (workspace.Status, error)
+	Tarball(ctx context.Context, name, revision, digest string) (*os.File, error)
+	Refresh(ctx context.Context, name string) error
 	Ready() bool
 }
 
