@@ -163,9 +163,7 @@ func newBundle(t *testing.T) *bundle {
 		Triggers: map[string]*core.Trigger{
 			"daily": {Type: "scheduler", Cron: "0 3 * * *", Task: "secretive", Input: map[string]any{"code": "hunter22"}},
 		},
-	}, "other": {}, "second": {
-		Triggers: map[string]*core.Trigger{"push": {Type: "webhook", Name: "push", Task: "task", Enabled: true}},
-	}}}
+	}, "other": {}}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 10, logger)
 	require.NoError(t, err)

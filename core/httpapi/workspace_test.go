@@ -139,7 +139,7 @@ func TestRefreshWorkspace(t *testing.T) {
 	good.Errors = []api.Diagnostic{{File: "a.yaml", Line: 3, Column: 5, Message: "it is broken"}}
 	good.Warnings = []api.Diagnostic{{File: "a.yaml", Line: 1, Column: 1, Message: "doubtful"}}
 	require.Equal(t, good, into[api.Workspace](t, refresh("default")))
-	require.Equal(t, good, into[[]api.Workspace](t, b.get("/api/workspaces"))[0], "the list has it, too")
+	require.Contains(t, into[[]api.Workspace](t, b.get("/api/workspaces")), good, "the list has it, too")
 	b.validate("/api/workspaces", b.get("/api/workspaces"))
 }
 

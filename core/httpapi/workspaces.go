@@ -12,6 +12,7 @@ import (
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/workflow"
+	"github.com/stroem/stroem/core/workspace"
 )
 
 // refreshLimit is how long the answer to a refresh may take; it is less than what clients wait for.
@@ -21,10 +22,7 @@ func (a *API) listWorkspaces(c *fiber.Ctx) error {
 	statuses := a.Workspaces.List()
 	list := make([]api.Workspace, len(statuses))
 	for i, s := range statuses {
-		list[i] = presentWorkspace(s)
-		for _, warning := range a.webhooks.Warnings(requestContext(c), s.Name) {
-			list[i].Warnings = append(list[i].Warnings, api.Diagnostic{Message: warning})
-		}
+		list[i] = a.presentWorkspace(c, s)
 	}
 	return c.JSON(list)
 }
@@ -51,7 +49,15 @@ func (a *API) refreshWorkspace(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(presentWorkspace(status))
+	return c.JSON(a.presentWorkspace(c, status))
+}
+
+func (a *API) presentWorkspace(c *fiber.Ctx, s workspace.Status) api.Workspace {
+	w := presentWorkspace(s)
+	for _, warning := range a.webhooks.Warnings(requestContext(c), s.Name) {
+		w.Warnings = append(w.Warnings, api.Diagnostic{Message: warning})
+	}
+	return w
 }
 
 func diagnostics(found workflow.Diagnostics) []api.Diagnostic {
