@@ -66,14 +66,14 @@ func (a *API) routes() []route {
 
 		{"GET", "/api/workspaces", "listWorkspaces", "All workspaces", user, nil, nil, 0, []api.Workspace{}, a.listWorkspaces},
 		{"GET", "/api/workspaces/:ws/tasks", "listTasks", "The tasks of a workspace", user, nil, nil, 0, []api.TaskItem{}, a.listTasks},
-		{"GET", "/api/workspaces/:ws/tasks/:name", "getTask", "A task with its inputs, flow and triggers", user, nil, nil, 0, api.Task{}, a.getTask},
+		{"GET", "/api/workspaces/:ws/tasks/:name", "getTask", "A task with its inputs, flow and triggers; what is secret is masked", user, nil, nil, 0, api.Task{}, a.getTask},
 		{"POST", "/api/workspaces/:ws/tasks/:name/execute", "executeTask", "Run a task; an Idempotency-Key makes repeating it safe", user, nil, api.ExecuteRequest{}, mib, api.ExecuteResponse{}, a.executeTask},
 		{"GET", "/api/workspaces/:ws/triggers", "listTriggers", "The triggers of a workspace", user, nil, nil, 0, []api.Trigger{}, a.listTriggers},
 
 		{"GET", "/api/jobs", "listJobs", "Jobs, newest first", user, jobQuery, nil, 0, []api.Job{}, a.listJobs},
-		{"GET", "/api/jobs/:id", "getJob", "A job with its steps", user, []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
+		{"GET", "/api/jobs/:id", "getJob", "A job with its steps; what is secret is masked", user, []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
 		{"POST", "/api/jobs/:id/cancel", "cancelJob", "Cancel a job", user, nil, nil, 0, api.CancelResponse{}, a.cancelJob},
-		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job; what is secret is masked", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
 		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
 		{"GET", "/api/workers", "listWorkers", "Workers, active ones first", user, pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", user, nil, nil, 0, api.WorkerDetail{}, a.getWorker},
