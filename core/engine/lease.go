@@ -73,11 +73,7 @@ func (e *Engine) CheckLease(ctx context.Context, worker uuid.UUID, ref StepRef, 
 	if step.Status != core.StepRunning {
 		return Lease{}, ErrLeaseStale
 	}
-	secrets, err := e.openSecrets(step.JobID, step.Workspace, step.MaskSealed)
-	if err != nil {
-		return Lease{}, err
-	}
-	held, _ := e.leases.hold(&step, worker, hash, secrets)
+	held, _ := e.leases.hold(&step, worker, hash, e.openSecrets(ctx, step.JobID, step.Workspace, step.MaskSealed))
 	return held, nil
 }
 
@@ -158,7 +154,7 @@ func (c *leaseCache) hold(step *core.ClaimedStep, worker uuid.UUID, hash []byte,
 		job = &leasedJob{secrets: secrets}
 		c.jobs[step.JobID] = job
 	} else {
-		job.secrets.add(secrets.own)
+		job.secrets.join(secrets)
 	}
 	if _, again := c.byID[step.ID]; !again {
 		job.leases++

@@ -148,12 +148,8 @@ func (e *Engine) resumed(ctx context.Context, o *takeOver) ([]api.Claim, error) 
 	claims := make([]api.Claim, len(o.resumed))
 	for i := range o.resumed {
 		step := &o.resumed[i]
-		secrets, err := e.openSecrets(step.JobID, step.Workspace, step.MaskSealed)
-		if err != nil { // no reason to keep a worker out
-			e.logger.ErrorContext(ctx, "secrets of a job are not masked", "job", step.JobID, "error", err)
-			secrets = &jobSecrets{workspace: step.Workspace}
-		}
-		_, secrets = e.leases.hold(&step.ClaimedStep, o.worker, step.LeaseHash, secrets)
+		_, secrets := e.leases.hold(&step.ClaimedStep, o.worker, step.LeaseHash,
+			e.openSecrets(ctx, step.JobID, step.Workspace, step.MaskSealed))
 		values, _, err := e.forJob(secrets)
 		if e.premature(err) {
 			return nil, err // the worker registers again, and gets the same

@@ -22,14 +22,7 @@ func (e *Engine) render(ctx context.Context, worker uuid.UUID, claimed []core.Cl
 	inputs := map[core.StepID]core.RenderedInput{}
 	for i := range claimed {
 		c := &claimed[i]
-		secrets, err := e.openSecrets(c.JobID, c.Workspace, c.MaskSealed)
-		if err != nil {
-			if err := e.failUnstarted(ctx, c, err.Error()); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		_, secrets = e.leases.hold(c, worker, c.LeaseHash, secrets)
+		_, secrets := e.leases.hold(c, worker, c.LeaseHash, e.openSecrets(ctx, c.JobID, c.Workspace, c.MaskSealed))
 		rendered, err := e.renderStep(ctx, c, secrets)
 		if core.ErrorCode(err) == core.CodeInvalid {
 			_, masker, _ := e.forJob(secrets) // of a workspace that is gone nothing was rendered
@@ -81,6 +74,9 @@ func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep, known *job
 	}
 	if _, _, err := e.forJob(known); e.premature(err) {
 		return renderedStep{}, err
+	}
+	if err := known.incomplete(); err != nil {
+		return renderedStep{}, core.Errorf(core.CodeInvalid, "sealed", "Cannot %s", err)
 	}
 	secrets := e.secrets(c.Workspace)
 	var r renderedStep

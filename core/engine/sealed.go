@@ -94,9 +94,10 @@ func (e *Engine) outputsOf(ctx context.Context, job uuid.UUID, steps []string) (
 	return outputs, nil
 }
 
-// hideState is hide for the state of a runner, of which nothing is shown if there is a secret in it.
-func (e *Engine) hideState(masker *mask.Masker, state []byte, id core.StepID) (plain, sealed []byte, err error) {
-	if !masker.Found(state) {
+// hideState is hide for the state of a runner, of which nothing is shown if there is a secret in it, or if it is not known
+// what is secret.
+func (e *Engine) hideState(masker *mask.Masker, known bool, state []byte, id core.StepID) (plain, sealed []byte, err error) {
+	if known && !masker.Found(state) {
 		return state, nil, nil
 	}
 	sealed, err = e.config.Seal.Seal(state, placeRunnerState, rowOf(id))

@@ -3,9 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -106,10 +104,28 @@ type jobSecrets struct {
 	workspace string
 
 	mu     sync.Mutex
+	broken error             // not all of them could be opened
 	own    []string          // beyond those of the workspace
 	of     *workspaceSecrets // that values and masker are made of
 	values []string
 	masker *mask.Masker
+}
+
+// join takes in what was opened anew.
+func (s *jobSecrets) join(other *jobSecrets) {
+	s.add(other.own)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		s.broken = other.broken
+	}
+}
+
+// incomplete tells why not all of them are known that are stored.
+func (s *jobSecrets) incomplete() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
 }
 
 // add takes in further values.
@@ -129,8 +145,8 @@ func (s *jobSecrets) unknown(values []string) []string {
 	return unique(values, s.own)
 }
 
-// forJob returns all values that are secret in a job, and what masks them; nil masks nothing. The error is that of the
-// workspace, if that cannot be used: then only the job's own secrets are in it.
+// forJob returns all values that are secret in a job, and what masks them; nil masks nothing. With an error not all of
+// them are known: the workspace cannot be used, or what is stored cannot be opened.
 func (e *Engine) forJob(s *jobSecrets) ([]string, *mask.Masker, error) {
 	of, err := e.secretsOf(s.workspace)
 	if err != nil {
@@ -138,6 +154,9 @@ func (e *Engine) forJob(s *jobSecrets) ([]string, *mask.Masker, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil {
+		err = s.broken
+	}
 	if s.of == nil || s.of != of {
 		s.of, s.values, s.masker = of, of.values, of.masker
 		if len(s.own) > 0 {
@@ -157,8 +176,9 @@ func (e *Engine) premature(err error) bool {
 	return core.ErrorCode(err) == core.CodeUnavailable && err != nil && time.Since(e.started) < loadLimit
 }
 
-// openSecrets returns the secrets of a job as they are stored.
-func (e *Engine) openSecrets(job uuid.UUID, workspace string, sealed [][]byte) (*jobSecrets, error) {
+// openSecrets returns the secrets of a job as they are stored. If they cannot be opened, the key is another one: that is
+// told by the result.
+func (e *Engine) openSecrets(ctx context.Context, job uuid.UUID, workspace string, sealed [][]byte) *jobSecrets {
 	s := &jobSecrets{workspace: workspace}
 	for _, part := range sealed {
 		var values []string
@@ -167,11 +187,13 @@ func (e *Engine) openSecrets(job uuid.UUID, workspace string, sealed [][]byte) (
 			err = json.Unmarshal(document, &values)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("open the secrets of job %s: %w", job, err)
+			s.broken = fmt.Errorf("open what is secret in job %s: %w", job, err)
+			e.logger.WarnContext(ctx, "not all that is secret in a job is known", "job", job, "error", err)
+			continue
 		}
 		s.own = append(s.own, values...)
 	}
-	return s, nil
+	return s
 }
 
 // sealSecrets is the form in which openSecrets reads values.
@@ -207,7 +229,7 @@ func (e *Engine) JobMasker(ctx context.Context, job uuid.UUID) (*mask.Masker, er
 	if err != nil || s == nil {
 		return nil, err
 	}
-	_, masker, _ := e.forJob(s) // without its workspace, the job's own are all that is known
+	_, masker, _ := e.forJob(s) // as far as they are known
 	return masker, nil
 }
 
@@ -223,66 +245,14 @@ func (e *Engine) secretsOfJob(ctx context.Context, job uuid.UUID) (*jobSecrets, 
 	if err != nil {
 		return nil, err
 	}
-	return e.openSecrets(job, stored.Workspace, stored.MaskSealed)
+	return e.openSecrets(ctx, job, stored.Workspace, stored.MaskSealed), nil
 }
 
 // MaskerOf is [Engine.JobMasker] for a job that has been loaded whole.
-func (e *Engine) MaskerOf(job *core.Job) (*mask.Masker, error) {
+func (e *Engine) MaskerOf(ctx context.Context, job *core.Job) *mask.Masker {
 	if len(job.MaskSealed) == 0 {
-		return e.WorkspaceMasker(job.Workspace), nil
+		return e.WorkspaceMasker(job.Workspace)
 	}
-	s, err := e.openSecrets(job.ID, job.Workspace, job.MaskSealed)
-	if err != nil {
-		return nil, err
-	}
-	_, masker, _ := e.forJob(s) // as above
-	return masker, nil
-}
-
-// secretFields are the names of the inputs that are declared as secret.
-func secretFields(fields map[string]core.InputField) []string {
-	var names []string
-	for name, field := range fields {
-		if field.Secret {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// fieldValues are the values of inputs that are declared as secret.
-func fieldValues(names []string, input map[string]any) []string {
-	var values []string
-	for _, name := range names {
-		values = append(values, mask.Values(input[name])...)
-	}
-	return values
-}
-
-// withoutMarks leaves out the secret inputs that are given as they are shown: whoever sends back what was shown to them
-// gives no new value.
-func withoutMarks(fields map[string]core.InputField, given map[string]any) map[string]any {
-	names := secretFields(fields)
-	if !slices.ContainsFunc(names, func(name string) bool { return given[name] == mask.Mark }) {
-		return given
-	}
-	cleaned := maps.Clone(given)
-	for _, name := range names {
-		if cleaned[name] == mask.Mark {
-			delete(cleaned, name)
-		}
-	}
-	return cleaned
-}
-
-// maskError is an error for the caller without secrets.
-func maskError(masker *mask.Masker, err error) error {
-	told, ok := errors.AsType[*core.Error](err)
-	if !ok || masker.Empty() {
-		return err
-	}
-	shown := *told
-	shown.Message = masker.String(told.Message)
-	return &shown
+	_, masker, _ := e.forJob(e.openSecrets(ctx, job.ID, job.Workspace, job.MaskSealed)) // as far as they are known
+	return masker
 }

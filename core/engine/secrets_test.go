@@ -79,9 +79,7 @@ func TestSecretsAreSealed(t *testing.T) {
 		string(steps[0].Output), "what an action declares is secret from the step on that is given it")
 	require.JSONEq(t, `{"from":"•••••• ••••••","code":"••••••"}`, string(steps[1].Input))
 	require.Equal(t, "Exit code: 1\nStderr: no ••••••, no ••••••, no ••••••", steps[1].ErrorMessage)
-	masker, err := b.MaskerOf(&job)
-	require.NoError(t, err)
-	require.Equal(t, "•••••• •••••• ••••••", masker.String("c0de of the action t0k3n-of-the-task open sesame"))
+	require.Equal(t, "•••••• •••••• ••••••", b.MaskerOf(t.Context(), &job).String("c0de of the action t0k3n-of-the-task open sesame"))
 	rows := coretest.PlainColumns(t, b.url)
 	require.NotContains(t, rows, "open sesame")
 	require.NotContains(t, rows, "t0k3n")
@@ -196,19 +194,32 @@ type missing struct {
 
 func (m *missing) Workspace(string) (*core.Workspace, string, error) { return nil, "", m.err }
 
-// TestKeyIsLost runs a job on whose sealed values nobody can open any more.
+// TestKeyIsLost goes on with jobs whose sealed values nobody can open any more.
 func TestKeyIsLost(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, secretive(), engine.Config{})
+	before := b.worker(t, "before")
+	running := b.execute(t, map[string]any{"token": "t0k3n-of-the-task"})
+	step := before.claim(1)[0]
+	before.start(step)
 	id := b.execute(t, map[string]any{"token": "t0k3n-of-the-task"})
 	b.stop()
-	w := (&bundle{Engine: b.run(t, engine.Config{}), store: b.store}).worker(t, "w")
+	e := b.run(t, engine.Config{})
+	before.e = e
+	before.saveState(step, "of t0k3n-of-the-task")
+	require.Equal(t, []string{api.Accepted}, before.report(succeed(step, `"t0k3n-of-the-task"`)))
+	job, steps, err := b.store.GetJob(t.Context(), running)
+	require.NoError(t, err)
+	require.JSONEq(t, `"••••••"`, string(steps[0].Output), "not all that is secret is known")
+	require.Equal(t, "••••••", e.MaskerOf(t.Context(), &job).String("open sesame"))
+	require.NotContains(t, coretest.PlainColumns(t, b.url), "t0k3n")
+	w := (&bundle{Engine: e, store: b.store}).worker(t, "w")
 	eventually(t, "the step is claimed, and fails", func() bool {
 		require.Empty(t, w.claim(1))
 		status, _ := b.states(t, id)
 		return status == core.JobFailed
 	})
-	_, steps, err := b.store.GetJob(t.Context(), id)
+	_, steps, err = b.store.GetJob(t.Context(), id)
 	require.NoError(t, err)
 	require.Contains(t, steps[0].ErrorMessage, "which this server does not have")
 }

@@ -107,7 +107,7 @@ func (e *Engine) saveState(ctx context.Context, job uuid.UUID, step api.StepLeas
 		return false, err
 	}
 	id := core.StepID(step.StepID)
-	state, sealed, err := e.hideState(masker, step.State, id)
+	state, sealed, err := e.hideState(masker, err == nil, step.State, id)
 	if err != nil {
 		return false, err
 	}

@@ -41,7 +41,7 @@ type Engine interface {
 
 	// What hides the secrets of a workspace, or of a job that was loaded whole; nil hides nothing.
 	WorkspaceMasker(workspace string) *mask.Masker
-	MaskerOf(job *core.Job) (*mask.Masker, error)
+	MaskerOf(ctx context.Context, job *core.Job) *mask.Masker
 }
 
 // Store reads jobs and workers. What does not exist is an error with core.CodeNotFound.

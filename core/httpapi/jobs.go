@@ -115,11 +115,7 @@ func (a *API) getJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	secrets, err := a.redactor(&job)
-	if err != nil {
-		return err
-	}
-	detail, err := presentDetail(&job, steps, secrets)
+	detail, err := presentDetail(&job, steps, a.redactor(requestContext(c), &job))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -16,9 +17,8 @@ import (
 type redactor struct{ masker *mask.Masker }
 
 // redactor is for what is shown of a job.
-func (a *API) redactor(job *core.Job) (*redactor, error) {
-	masker, err := a.Engine.MaskerOf(job)
-	return &redactor{masker}, err
+func (a *API) redactor(ctx context.Context, job *core.Job) *redactor {
+	return &redactor{a.Engine.MaskerOf(ctx, job)}
 }
 
 // workspaceRedactor is for what is shown of a workspace.
