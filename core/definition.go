@@ -218,5 +218,11 @@ func (d Duration) String() string {
 // content and never changes, so that editing YAML cannot alter a job under way.
 type Definition struct {
 	Task    Task               `json:"task"`
-	Actions map[string]*Action `json:"actions"` // the actions that Task's flow and hooks name
+	Actions map[string]*Action `json:"actions"`         // those that the flows and hooks of all the tasks here name
+	Tasks   map[string]*Task   `json:"tasks,omitempty"` // those that Actions run, and so on
+	// The workspace's hooks, for a task that has none of its own.
+	OnSuccess []Hook `json:"on_success,omitempty"`
+	OnError   []Hook `json:"on_error,omitempty"`
+	// Hook says that this is the job of a hook: its one step gets the job's input as it is.
+	Hook bool `json:"hook,omitempty"`
 }

@@ -27,6 +27,8 @@ type Job struct {
 	ErrorMessage    string
 	ParentJobID     uuid.UUID
 	ParentStepName  string
+	OriginJobID     uuid.UUID // the job whose hook this is, or is below: it fires no hooks
+	Depth           int       // how many jobs there are above it
 	CreatedAt       time.Time
 	StartedAt       time.Time // zero until a step has started
 	CompletedAt     time.Time // zero until the end

@@ -20,7 +20,8 @@ type NewJob struct {
 // NewStep is a step of a [NewJob].
 type NewStep struct {
 	Step
-	Spec json.RawMessage // the action as written
+	Spec        json.RawMessage // the action as written
+	InputSealed []byte          // what Input hides; nil: nothing
 }
 
 // Selection says what a transition has to see. Every job that it touches is locked until the transition ends.
@@ -42,6 +43,8 @@ type Changes struct {
 	HandOver []HandOver
 	Requeue  []StepID // claimed and not started → ready
 	Ready    []StepID // pending → ready
+	Dispatch []Dispatch
+	Create   []NewJob
 	End      []StepEnd
 	Stop     map[StepID]StopReason // running steps whose worker is to be told to stop
 	Settled  []StepID              // steps that ended unreported, and of which their worker has spoken since
@@ -58,6 +61,12 @@ type StepEnd struct {
 	ExitCode     *int
 	Error        string
 	Unreported   bool // its worker has not said so: should it be heard of again, it has to stop the step
+}
+
+// Dispatch moves a step that the server runs itself from pending to running; its child job is created with it.
+type Dispatch struct {
+	ID StepID
+	RenderedInput
 }
 
 // HandOver gives a started step to another worker.
@@ -133,11 +142,22 @@ type StepStop struct {
 
 // Overdue is what the sweeper found to be past its time.
 type Overdue struct {
-	Unstarted    []StepID    // claimed, and not started in time
-	Lost         []StepID    // running on a worker that is gone
-	TimedOut     []StepID    // past their own timeout and the grace that their worker had
-	Unstopped    []StepID    // told to stop, and never reported
-	TimedOutJobs []uuid.UUID // past their task's timeout
+	Unstarted     []StepID    // claimed, and not started in time
+	Lost          []StepID    // running on a worker that is gone
+	TimedOut      []StepID    // past their own timeout and the grace that their worker had
+	Unstopped     []StepID    // told to stop, and never reported
+	TimedOutTasks []StepID    // past their own timeout; their child jobs run
+	TimedOutJobs  []uuid.UUID // past their task's timeout
+}
+
+// ChildJob is a job that has ended, and the step whose task it ran.
+type ChildJob struct {
+	ID           uuid.UUID
+	Workspace    string
+	Status       JobStatus
+	MaskSealed   [][]byte
+	ParentJobID  uuid.UUID
+	ParentStepID StepID
 }
 
 // SweepLimits are the times after which something is overdue.

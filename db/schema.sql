@@ -53,6 +53,7 @@ CREATE TABLE job (
     revision_digest text,
     input_sealed bytea,
     mask_sealed bytea[],
+    depth smallint DEFAULT 0 NOT NULL,
     CONSTRAINT job_mode_check CHECK ((mode = ANY (ARRAY['distributed'::text, 'local'::text]))),
     CONSTRAINT job_source_type_check CHECK ((source_type = ANY (ARRAY['trigger'::text, 'user'::text, 'api'::text, 'webhook'::text, 'hook'::text, 'task'::text]))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))

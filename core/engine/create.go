@@ -5,13 +5,10 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
-	"github.com/stroem/stroem/core/template"
-	"github.com/stroem/stroem/core/workflow"
 )
 
 // Execute asks for a task to be run.
@@ -28,9 +25,9 @@ type Execute struct {
 // maxIdempotencyKey is the length of a key in bytes.
 const maxIdempotencyKey = 255
 
-// creation is a job waiting to be stored together with others.
+// creation is a job, with those below it, waiting to be stored together with others.
 type creation struct {
-	job  core.NewJob
+	jobs []core.NewJob
 	done chan error
 }
 
@@ -40,21 +37,53 @@ func (e *Engine) Execute(ctx context.Context, x Execute) (uuid.UUID, error) {
 	if len(x.IdempotencyKey) > maxIdempotencyKey {
 		return uuid.Nil, core.Errorf(core.CodeInvalid, "", "Idempotency-Key has %d bytes, at most %d are allowed", len(x.IdempotencyKey), maxIdempotencyKey)
 	}
-	job, input, err := e.newJob(ctx, x)
+	jobs, input, err := e.executed(ctx, x)
 	if err != nil {
 		return uuid.Nil, err
 	}
 	if x.IdempotencyKey != "" {
-		return e.createOnce(ctx, job, input)
+		return e.createOnce(ctx, jobs, input)
 	}
-	c := &creation{job: job, done: make(chan error, 1)}
+	c := &creation{jobs: jobs, done: make(chan error, 1)}
 	if err := e.creations.submit(ctx, c); err != nil {
 		return uuid.Nil, err
 	}
 	if err := await(ctx, c.done, e.creations.stopped); err != nil {
 		return uuid.Nil, err
 	}
-	return job.ID, nil
+	return jobs[0].ID, nil
+}
+
+// executed makes the job that is asked for, with those below it, and returns its input beside them.
+func (e *Engine) executed(ctx context.Context, x Execute) ([]core.NewJob, json.RawMessage, error) {
+	workspace, revision, err := e.workspaces.Workspace(x.Workspace)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := e.planFor(workspace, x.Task)
+	if err != nil {
+		return nil, nil, err
+	}
+	jobs, input, err := e.newJob(ctx, origin{
+		workspace: x.Workspace, task: x.Task, revision: revision, digest: workspace.Digest, plan: p, input: x.Input,
+		source: x.Source, sourceID: x.SourceID,
+	})
+	if err != nil {
+		return nil, nil, maskError(e.known.get(x.Workspace, workspace).masker, err)
+	}
+	job := &jobs[0]
+	if x.IdempotencyKey != "" { // it is the caller's, and may hold anything
+		job.IdempotencyKey = hex.EncodeToString(hashToken(x.IdempotencyKey))
+	}
+	if x.Fire != nil {
+		fire := *x.Fire
+		fire.JobID, job.Fire = job.ID, &fire
+	}
+	if x.Delivery != nil {
+		delivery := *x.Delivery
+		delivery.JobID, job.Delivery = job.ID, &delivery
+	}
+	return jobs, input, nil
 }
 
 // writeCreations stores new jobs together; if that fails, each is tried alone.
@@ -72,14 +101,21 @@ func (e *Engine) writeCreations(ctx context.Context, batch []*creation) {
 }
 
 func (e *Engine) createJobs(ctx context.Context, batch []*creation) error {
-	jobs := make([]core.NewJob, len(batch))
-	for i, c := range batch {
-		jobs[i] = c.job
+	var jobs []core.NewJob
+	for _, c := range batch {
+		jobs = append(jobs, c.jobs...)
 	}
 	if err := e.store.CreateJobs(ctx, jobs); err != nil {
 		return err
 	}
 	ready := map[int]int{}
+	countReady(jobs, ready)
+	e.wakeClaims(ready)
+	return nil
+}
+
+// countReady counts the steps of new jobs that are ready, by route.
+func countReady(jobs []core.NewJob, ready map[int]int) {
 	for i := range jobs {
 		for j := range jobs[i].Steps {
 			if step := &jobs[i].Steps[j]; step.Status == core.StepReady {
@@ -87,14 +123,13 @@ func (e *Engine) createJobs(ctx context.Context, batch []*creation) error {
 			}
 		}
 	}
-	e.wakeClaims(ready)
-	return nil
 }
 
 // createOnce stores a job unless its key was used before; then it returns the job of that time, if it has the same
 // input.
-func (e *Engine) createOnce(ctx context.Context, job core.NewJob, input json.RawMessage) (uuid.UUID, error) {
-	err := e.createJobs(ctx, []*creation{{job: job}})
+func (e *Engine) createOnce(ctx context.Context, jobs []core.NewJob, input json.RawMessage) (uuid.UUID, error) {
+	job := &jobs[0]
+	err := e.createJobs(ctx, []*creation{{jobs: jobs}})
 	if err == nil {
 		return job.ID, nil
 	}
@@ -126,131 +161,4 @@ func sameJSON(a, b []byte) bool {
 	canonicalA, errA := json.Marshal(values[0])
 	canonicalB, errB := json.Marshal(values[1])
 	return errA == nil && errB == nil && bytes.Equal(canonicalA, canonicalB)
-}
-
-// newJob makes a job, and returns its input as it was given beside it.
-func (e *Engine) newJob(ctx context.Context, x Execute) (_ core.NewJob, input json.RawMessage, err error) {
-	workspace, revision, err := e.workspaces.Workspace(x.Workspace)
-	if err != nil {
-		return core.NewJob{}, nil, err
-	}
-	task := workspace.Tasks[x.Task]
-	if task == nil {
-		return core.NewJob{}, nil, core.Errorf(core.CodeNotFound, "", "Task not found")
-	}
-	p, err := e.planFor(workspace, x.Task)
-	if err != nil {
-		return core.NewJob{}, nil, err
-	}
-	values, err := e.jobInput(ctx, task, workspace.Secrets, x.Input)
-	if err != nil {
-		return core.NewJob{}, nil, maskError(e.known.get(x.Workspace, workspace).masker, err)
-	}
-	if input, err = encodeInput(values); err != nil {
-		return core.NewJob{}, nil, err
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return core.NewJob{}, nil, fmt.Errorf("make a job id: %w", err)
-	}
-	job := core.NewJob{
-		Job: core.Job{
-			ID: id, Workspace: x.Workspace, TaskName: x.Task, Mode: task.Mode, Status: core.JobPending,
-			SourceType: x.Source, SourceID: x.SourceID, Revision: revision, RevisionDigest: workspace.Digest, DefinitionHash: p.hash,
-			Timeout: task.Timeout, Progress: core.Progress{OpenSteps: len(p.steps)},
-		},
-		Definition: p.body,
-	}
-	if x.IdempotencyKey != "" { // it is the caller's, and may hold anything
-		job.IdempotencyKey = hex.EncodeToString(hashToken(x.IdempotencyKey))
-	}
-	if job.Mode == "" {
-		job.Mode = "distributed"
-	}
-	if x.Fire != nil {
-		fire := *x.Fire
-		fire.JobID = id
-		job.Fire = &fire
-	}
-	if x.Delivery != nil {
-		delivery := *x.Delivery
-		delivery.JobID = id
-		job.Delivery = &delivery
-	}
-	if err := e.hideInput(&job.Job, secretFields(task.Input), values, input); err != nil {
-		return core.NewJob{}, nil, err
-	}
-	job.Steps, err = e.newSteps(ctx, id, p)
-	return job, input, err
-}
-
-// hideInput gives a new job its input, with what is secret in it kept apart.
-func (e *Engine) hideInput(job *core.Job, fields []string, values map[string]any, input json.RawMessage) error {
-	secrets := &jobSecrets{workspace: job.Workspace, own: fieldValues(fields, values)}
-	_, masker, err := e.forJob(secrets)
-	if err != nil {
-		return err
-	}
-	job.Input, job.InputSealed, err = e.hide(masker, input, fields, placeJobInput, job.ID.String())
-	if err != nil || len(secrets.own) == 0 {
-		return err
-	}
-	sealed, err := e.sealSecrets(job.ID, secrets.own)
-	job.MaskSealed = [][]byte{sealed}
-	return err
-}
-
-// jobInput checks the given input and fills in defaults, which may be templates over the workspace's secrets.
-func (e *Engine) jobInput(ctx context.Context, task *core.Task, secrets map[string]any, given map[string]any) (map[string]any, error) {
-	vars := template.Context{"secret": orEmpty(secrets)}
-	return workflow.CheckInput(task.Input, withoutMarks(task.Input, given), workflow.InputOptions{
-		RenderDefault: func(text string) (string, error) { return template.RenderString(ctx, text, vars) },
-	})
-}
-
-func encodeInput(input map[string]any) (json.RawMessage, error) {
-	document, err := json.Marshal(input)
-	if err != nil {
-		return nil, core.Errorf(core.CodeInvalid, "", "The input cannot be stored: %s", err)
-	}
-	return cleanJSON(document)
-}
-
-// newSteps makes a job's steps, all pending, and lets core.Advance make the first ones ready.
-func (e *Engine) newSteps(ctx context.Context, job uuid.UUID, p *plan) ([]core.NewStep, error) {
-	ids, err := e.store.StepIDs(ctx, len(p.steps))
-	if err != nil {
-		return nil, err
-	}
-	steps, index := make([]core.NewStep, len(p.steps)), make(map[core.StepID]int, len(p.steps))
-	var roots []core.Dependant
-	for i := range p.steps {
-		ps := &p.steps[i]
-		if ps.action.Type == core.TypeTask {
-			return nil, core.Errorf(core.CodeInvalid, "action_unsupported",
-				"Step '%s' runs a task, which this version cannot do: put the steps of task '%s' into this flow", ps.name, ps.action.Task)
-		}
-		tags := ps.action.RequiredTags()
-		route, err := e.routes.id(ctx, e.store, tags)
-		if err != nil {
-			return nil, err
-		}
-		image, _ := ps.action.Spec["image"].(string)
-		step := core.NewStep{Spec: ps.spec, Step: core.Step{
-			ID: ids[i], JobID: job, Name: ps.name, ActionName: ps.flow.Action, ActionType: ps.action.Type, ActionImage: image,
-			Runner: ps.action.RunnerName(), Tags: tags, Input: ps.input, Status: core.StepPending, Attempt: 1,
-			ContinueOnFailure: ps.flow.ContinueOnFailure, OpenDeps: ps.dependencies, Route: route, Timeout: ps.flow.Timeout,
-		}}
-		for _, dependant := range ps.dependants {
-			step.Dependants = append(step.Dependants, ids[dependant])
-		}
-		if step.OpenDeps == 0 {
-			roots = append(roots, core.Dependant{ID: ids[i], Status: core.StepPending})
-		}
-		steps[i], index[ids[i]] = step, i
-	}
-	for _, id := range core.Advance(core.Progress{OpenSteps: len(steps)}, nil, roots).Ready {
-		steps[index[id]].Status = core.StepReady
-	}
-	return steps, nil
 }

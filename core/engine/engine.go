@@ -22,6 +22,8 @@ type Config struct {
 	PollInterval     time.Duration // safety net of waiting claims; default 5 s
 	MaxStepBytes     int64         // what workers send of one step's log; 0: all
 	Seal             *seal.Key     // for what is secret; nil: a key that this process alone has
+	// Event is called for what the server says in the log of a job; nil: nothing is said.
+	Event func(ctx context.Context, job uuid.UUID, text string)
 	// ActionTypes is called when action types that plugins describe may have changed; it may block. nil: nobody cares.
 	ActionTypes func(ctx context.Context)
 }
@@ -59,8 +61,10 @@ type Engine struct {
 	known    workspaceCache
 	started  time.Time
 
+	relatives   relatives
 	creations   *batcher[*creation]
 	transitions *batcher[*request]
+	preparing   sync.WaitGroup // transitions from which jobs follow
 	notify      chan struct{} // wakes the goroutine that notifies other replicas
 }
 
@@ -70,6 +74,7 @@ func New(store Store, workspaces Workspaces, logger *slog.Logger, config Config)
 		store: store, workspaces: workspaces, logger: logger, config: config.withDefaults(),
 		started: time.Now(), notify: make(chan struct{}, 1),
 	}
+	e.relatives.wake = make(chan struct{}, 1)
 	e.workers.heard = map[uuid.UUID]time.Time{}
 	e.creations = newBatcher(e.writeCreations)
 	e.transitions = newBatcher(e.writeTransitions)
@@ -82,12 +87,13 @@ func New(store Store, workspaces Workspaces, logger *slog.Logger, config Config)
 func (e *Engine) Run(ctx context.Context, leading ...func(context.Context)) {
 	var group sync.WaitGroup
 	for _, loop := range []func(context.Context){
-		e.creations.loop, e.transitions.loop, e.notifyOthers, e.listen, e.noteHeartbeats,
+		e.creations.loop, e.transitions.loop, e.relate, e.notifyOthers, e.listen, e.noteHeartbeats,
 	} {
 		group.Go(func() { loop(ctx) })
 	}
 	group.Go(func() { e.lead(ctx, leading) })
 	group.Wait()
+	e.preparing.Wait()
 	e.waiters.wakeAll()
 }
 

@@ -19,6 +19,10 @@ type plan struct {
 	body       json.RawMessage
 	steps      []planStep
 	byName     map[string]*planStep
+
+	mu       sync.Mutex
+	children map[string]*plan // of the tasks that its steps and hooks run, by task
+	ofHooks  map[string]*plan // of the actions that its hooks run, by action
 }
 
 type planStep struct {
@@ -69,6 +73,48 @@ func newPlan(definition *core.Definition) (*plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// child returns the plan of a task that a step or a hook runs, as it was when the plan's own job was created.
+func (p *plan) child(task string) (*plan, error) {
+	return p.derived(&p.children, task, func() (*core.Definition, error) {
+		definition, err := workflow.Definition(&core.Workspace{Actions: p.definition.Actions, Tasks: p.definition.Tasks}, task)
+		if core.ErrorCode(err) == core.CodeNotFound {
+			return nil, core.Errorf(core.CodeInvalid, "task_not_found", "task '%s' is not found", task)
+		}
+		return definition, err
+	})
+}
+
+// hook returns the plan of the job of a hook.
+func (p *plan) hook(action string) (*plan, error) {
+	return p.derived(&p.ofHooks, action, func() (*core.Definition, error) {
+		return &core.Definition{
+			Task:    core.Task{Flow: map[string]core.FlowStep{hookStep: {Action: action}}},
+			Actions: map[string]*core.Action{action: p.definition.Actions[action]}, Hook: true,
+		}, nil
+	})
+}
+
+func (p *plan) derived(into *map[string]*plan, name string, define func() (*core.Definition, error)) (*plan, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := (*into)[name]; known != nil {
+		return known, nil
+	}
+	definition, err := define()
+	if err != nil {
+		return nil, err
+	}
+	made, err := newPlan(definition)
+	if err != nil {
+		return nil, err
+	}
+	if *into == nil {
+		*into = map[string]*plan{}
+	}
+	(*into)[name] = made
+	return made, nil
 }
 
 func newPlanStep(name string, definition *core.Definition, keys map[string]string) (planStep, error) {

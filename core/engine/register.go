@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,7 +27,12 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	token := rand.Text()
 	worker := core.Worker{ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins}
 	taking := &takeOver{worker: worker.ID, offered: offeredTypes(r.Plugins)}
-	superseded, err := e.store.RegisterWorker(ctx, worker, types, hashToken(token), taking.decide)
+	var superseded []uuid.UUID
+	err = e.prepared(ctx, func(ready followers) (err error) {
+		taking.settle = func(t *transition, more func([]core.StepID) error) error { return e.settle(t, ready, more) }
+		superseded, err = e.store.RegisterWorker(ctx, worker, types, hashToken(token), taking.decide)
+		return err
+	})
 	if err != nil {
 		return api.Registered{}, err
 	}
@@ -45,7 +49,7 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 		HeartbeatIntervalSecs: min(30*time.Second, e.config.HeartbeatTimeout/3).Seconds(),
 	}
 	if taking.transition != nil {
-		e.announce(taking.transition)
+		e.announce(ctx, taking.transition)
 		if registered.Resume, err = e.resumed(ctx, taking); err != nil {
 			return api.Registered{}, err
 		}
@@ -98,6 +102,7 @@ func offeredTypes(plugins []api.Plugin) map[actionKey]bool {
 type takeOver struct {
 	worker  uuid.UUID
 	offered map[actionKey]bool
+	settle  func(t *transition, more func([]core.StepID) error) error
 
 	// What the last call of decide came to; transition is nil if there was nothing to decide.
 	transition *transition
@@ -131,8 +136,8 @@ func (o *takeOver) decide(_ context.Context, superseded []uuid.UUID, held []core
 		t.requeue(step)
 		t.lose(step)
 	}
-	if err := t.settle(more); err != nil {
-		return nil, fmt.Errorf("settle: %w", err)
+	if err := o.settle(t, more); err != nil {
+		return nil, err
 	}
 	return &t.changes, nil
 }

@@ -81,7 +81,12 @@ func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep, known *job
 	secrets := e.secrets(c.Workspace)
 	var r renderedStep
 	input := step.flow.Input
-	if step.rendering.input.dynamic() {
+	switch {
+	case p.definition.Hook:
+		if input, err = e.jobInputOf(c); err != nil {
+			return renderedStep{}, err
+		}
+	case step.rendering.input.dynamic():
 		vars, err := e.stepContext(ctx, c, step, secrets)
 		if err != nil {
 			return renderedStep{}, err
@@ -158,31 +163,33 @@ func (s *planStep) renderAction(ctx context.Context, vars template.Context) (jso
 	return document, nil
 }
 
-// stepContext is what a step's input can name: the job's input, the workspace's secrets, and for each completed step
-// that it names an object with the step's output, if there is one.
+// stepContext is what a step's input can name; see contextOf.
 func (e *Engine) stepContext(ctx context.Context, c *core.ClaimedStep, step *planStep, secrets map[string]any) (template.Context, error) {
+	input, err := e.open(c.JobInput, c.JobInputSealed, placeJobInput, c.JobID.String())
+	if err != nil {
+		return nil, err
+	}
+	var outputs map[string]json.RawMessage
+	if len(step.rendering.outputs) > 0 {
+		if outputs, err = e.outputsOf(ctx, c.JobID, step.rendering.outputs); err != nil {
+			return nil, err
+		}
+	}
+	return contextOf(input, outputs, secrets)
+}
+
+// contextOf is what a step's input can name: the job's input, the workspace's secrets, and for each completed step an object
+// with the step's output, if there is one.
+func contextOf(input json.RawMessage, outputs map[string]json.RawMessage, secrets map[string]any) (template.Context, error) {
 	vars := template.Context{}
 	if len(secrets) > 0 {
 		vars["secret"] = secrets
 	}
-	input := map[string]any{}
-	document, err := e.open(c.JobInput, c.JobInputSealed, placeJobInput, c.JobID.String())
+	decoded, err := decodeInput(input)
 	if err != nil {
 		return nil, err
 	}
-	if len(document) > 0 {
-		if err := json.Unmarshal(document, &input); err != nil {
-			return nil, fmt.Errorf("decode job input: %w", err)
-		}
-	}
-	vars["input"] = input
-	if len(step.rendering.outputs) == 0 {
-		return vars, nil
-	}
-	outputs, err := e.outputsOf(ctx, c.JobID, step.rendering.outputs)
-	if err != nil {
-		return nil, err
-	}
+	vars["input"] = decoded
 	for name, document := range outputs {
 		object := map[string]any{}
 		if document != nil {
@@ -195,6 +202,25 @@ func (e *Engine) stepContext(ctx context.Context, c *core.ClaimedStep, step *pla
 		vars[template.StepKey(name)] = object
 	}
 	return vars, nil
+}
+
+// jobInputOf is the input of a claimed step's job.
+func (e *Engine) jobInputOf(c *core.ClaimedStep) (map[string]any, error) {
+	document, err := e.open(c.JobInput, c.JobInputSealed, placeJobInput, c.JobID.String())
+	if err != nil {
+		return nil, err
+	}
+	return decodeInput(document)
+}
+
+func decodeInput(document json.RawMessage) (map[string]any, error) {
+	input := map[string]any{}
+	if len(document) > 0 {
+		if err := json.Unmarshal(document, &input); err != nil {
+			return nil, fmt.Errorf("decode job input: %w", err)
+		}
+	}
+	return input, nil
 }
 
 // secrets are those of the workspace as it is now: they are not part of a revision.

@@ -138,6 +138,13 @@ func (s *jobSecrets) add(values []string) {
 	}
 }
 
+// ownValues are the values that are secret in the job beyond those of its workspace.
+func (s *jobSecrets) ownValues() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.own)
+}
+
 // unknown lists the values that are not among the job's own.
 func (s *jobSecrets) unknown(values []string) []string {
 	s.mu.Lock()

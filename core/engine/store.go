@@ -28,6 +28,15 @@ type Store interface {
 	Outputs(ctx context.Context, jobID uuid.UUID, steps []string) (map[string]core.StepOutput, error)
 	SaveInputs(ctx context.Context, inputs map[core.StepID]core.RenderedInput) error
 	StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, name string) (core.ClaimedStep, error)
+	// GetJobRow returns a job without its steps, its progress and its output.
+	GetJobRow(ctx context.Context, id uuid.UUID) (core.Job, error)
+	FailedSteps(ctx context.Context, job uuid.UUID) ([]core.Step, error)
+	SinkOutputs(ctx context.Context, job uuid.UUID) (map[string]core.StepOutput, error)
+	// EndedChildren returns child jobs that have ended while their step runs: those of the given ones, or all for nil.
+	EndedChildren(ctx context.Context, ids []uuid.UUID) ([]core.ChildJob, error)
+	// StoppedChildren returns child jobs that go on though their step was told to stop, or has ended.
+	StoppedChildren(ctx context.Context) ([]uuid.UUID, error)
+
 	SaveRunnerState(ctx context.Context, id core.StepID, leaseHash, state, sealed []byte) (bool, error)
 	JobSecrets(ctx context.Context, id uuid.UUID) (core.JobSecrets, error)
 	AddJobSecrets(ctx context.Context, id uuid.UUID, sealed []byte) error

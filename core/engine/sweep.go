@@ -87,6 +87,7 @@ func (e *Engine) recover(ctx context.Context) error {
 		{overdue.Unstarted, (*transition).requeue},
 		{overdue.Lost, (*transition).lose},
 		{overdue.TimedOut, (*transition).timeOut},
+		{overdue.TimedOutTasks, (*transition).timeOutTask},
 		{overdue.Unstopped, (*transition).giveUp},
 	} {
 		if err := e.recoverSteps(ctx, found.steps, found.apply); err != nil {
@@ -98,7 +99,7 @@ func (e *Engine) recover(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return e.relateAll(ctx)
 }
 
 func (e *Engine) recoverSteps(ctx context.Context, ids []core.StepID, apply func(*transition, *core.Step)) error {
@@ -149,6 +150,11 @@ func (t *transition) timeOut(step *core.Step) {
 	t.end(step, outcome{
 		status: core.StepFailed, unreported: true, message: timedOut(step.Timeout) + "; its worker did not report the stop",
 	})
+}
+
+// timeOutTask fails a step whose task runs for too long; the task's job is then cancelled.
+func (t *transition) timeOutTask(step *core.Step) {
+	t.end(step, outcome{status: core.StepFailed, message: timedOut(step.Timeout)})
 }
 
 // giveUp ends a step that was told to stop and of which nothing was heard since.

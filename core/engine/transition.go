@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -29,9 +30,17 @@ func (e *Engine) change(ctx context.Context, steps []core.StepID, apply func(*tr
 }
 
 // writeTransitions commits requests together. If that fails, each is tried alone, so that one that cannot be stored
-// does not take others with it.
+// does not take others with it. Those from which jobs follow are not waited for.
 func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
-	err := e.commit(ctx, requests)
+	err := e.commit(ctx, requests, followers{})
+	if errors.As(err, new(*unprepared)) {
+		for _, r := range requests {
+			e.preparing.Go(func() {
+				r.done <- e.prepared(ctx, func(ready followers) error { return e.commit(ctx, []*request{r}, ready) })
+			})
+		}
+		return
+	}
 	if err == nil || len(requests) == 1 {
 		for _, r := range requests {
 			r.done <- err
@@ -39,16 +48,16 @@ func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
 		return
 	}
 	for _, r := range requests {
-		r.done <- e.commit(ctx, []*request{r})
+		e.writeTransitions(ctx, []*request{r})
 	}
 }
 
-func (e *Engine) commit(ctx context.Context, requests []*request) error {
+func (e *Engine) commit(ctx context.Context, requests []*request, ready followers) error {
 	var sel core.Selection
 	for _, r := range requests {
 		sel.Steps = append(sel.Steps, r.steps...)
 	}
-	return e.transact(ctx, sel, func(t *transition) error {
+	return e.attempt(ctx, sel, ready, func(t *transition) error {
 		for _, r := range requests {
 			r.apply(t)
 		}
@@ -58,21 +67,26 @@ func (e *Engine) commit(ctx context.Context, requests []*request) error {
 
 // transact runs apply and all that follows from it in one transaction, and then wakes whoever waits for the outcome.
 func (e *Engine) transact(ctx context.Context, sel core.Selection, apply func(*transition) error) error {
+	return e.prepared(ctx, func(ready followers) error { return e.attempt(ctx, sel, ready, apply) })
+}
+
+// attempt is transact for when all jobs that follow have been made; else it is [unprepared].
+func (e *Engine) attempt(ctx context.Context, sel core.Selection, ready followers, apply func(*transition) error) error {
 	var t *transition
 	err := e.store.Transition(ctx, sel, func(_ context.Context, state *core.State, more func([]core.StepID) error) (*core.Changes, error) {
 		t = newTransition(state)
 		if err := apply(t); err != nil {
 			return nil, err
 		}
-		if err := t.settle(more); err != nil {
-			return nil, fmt.Errorf("settle: %w", err)
+		if err := e.settle(t, ready, more); err != nil {
+			return nil, err
 		}
 		return &t.changes, nil
 	})
 	if err != nil {
 		return err
 	}
-	e.announce(t)
+	e.announce(ctx, t)
 	return nil
 }
 
@@ -81,6 +95,9 @@ type transition struct {
 	state   *core.State
 	changes core.Changes
 	ended   map[uuid.UUID][]core.Ended
+	tasks   []core.StepID    // steps that the server runs itself, and that are ready
+	met     map[needKey]bool // what was needed, and is in changes
+	events  []event          // to be told once it is committed
 }
 
 func newTransition(state *core.State) *transition {
@@ -89,7 +106,7 @@ func newTransition(state *core.State) *transition {
 		changes: core.Changes{
 			Stop: map[core.StepID]core.StopReason{}, OpenDeps: map[core.StepID]int{}, Jobs: map[uuid.UUID]core.JobChange{},
 		},
-		ended: map[uuid.UUID][]core.Ended{},
+		ended: map[uuid.UUID][]core.Ended{}, met: map[needKey]bool{},
 	}
 }
 
@@ -129,7 +146,9 @@ func (t *transition) end(step *core.Step, o outcome) {
 
 // settle lets core.Advance decide what follows from the steps that ended, until nothing follows any more.
 func (t *transition) settle(more func([]core.StepID) error) error {
-	for jobID, ended := range t.ended {
+	all := t.ended
+	t.ended = map[uuid.UUID][]core.Ended{}
+	for jobID, ended := range all {
 		for len(ended) > 0 {
 			dependants, err := t.dependants(ended, more)
 			if err != nil {
@@ -151,9 +170,13 @@ func (t *transition) settle(more func([]core.StepID) error) error {
 
 func (t *transition) apply(next core.Transitions) {
 	for _, id := range next.Ready {
+		delete(t.changes.OpenDeps, id)
+		if t.state.Steps[id].Route == 0 {
+			t.tasks = append(t.tasks, id)
+			continue
+		}
 		t.state.Steps[id].Status = core.StepReady
 		t.changes.Ready = append(t.changes.Ready, id)
-		delete(t.changes.OpenDeps, id)
 	}
 	for _, end := range next.End {
 		t.state.Steps[end.ID].Status = end.Status
@@ -196,8 +219,9 @@ func (t *transition) dependants(ended []core.Ended, more func([]core.StepID) err
 }
 
 // announce wakes, after the commit, whoever waits for what has changed.
-func (e *Engine) announce(t *transition) {
+func (e *Engine) announce(ctx context.Context, t *transition) {
 	ready := map[int]int{}
+	countReady(t.changes.Create, ready)
 	for _, ids := range [][]core.StepID{t.changes.Ready, t.changes.Requeue} {
 		for _, id := range ids {
 			ready[t.state.Steps[id].Route]++
@@ -216,6 +240,10 @@ func (e *Engine) announce(t *transition) {
 	for id := range t.changes.Stop {
 		e.waiters.wakeWorker(t.state.Steps[id].WorkerID)
 		e.notifySoon()
+	}
+	e.relatives.note(t)
+	for _, said := range t.events {
+		e.tell(ctx, said)
 	}
 	for id, change := range t.changes.Jobs {
 		if change.Status.Terminal() {

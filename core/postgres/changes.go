@@ -11,7 +11,7 @@ import (
 
 // queueChanges writes what was decided, one statement for each kind of change whatever the number of rows. Every
 // statement checks that it found the rows in the status that the decision was made on.
-func queueChanges(batch *pgx.Batch, c *core.Changes) {
+func queueChanges(batch *pgx.Batch, c *core.Changes) error {
 	queueEnds(batch, c.End)
 	if len(c.Start) > 0 {
 		batch.Queue(guarded(`update job_step set started_at = now(), deadline_at = now() + timeout_secs * interval '1 second'
@@ -26,6 +26,7 @@ func queueChanges(batch *pgx.Batch, c *core.Changes) {
 		batch.Queue(guarded(`update job_step set status = 'ready', open_deps = 0, ready_at = clock_timestamp()
 			where step_id = any($1) and status = 'pending'`), c.Ready, len(c.Ready))
 	}
+	queueDispatches(batch, c.Dispatch)
 	queueHandOvers(batch, c.HandOver)
 	if len(c.Settled) > 0 {
 		batch.Queue(`update job_step set stop_reason = null, runner_state = null, runner_state_sealed = null
@@ -34,6 +35,7 @@ func queueChanges(batch *pgx.Batch, c *core.Changes) {
 	queueOpenDeps(batch, c.OpenDeps)
 	queueStops(batch, c.Stop)
 	queueJobs(batch, c.Jobs)
+	return queueNewJobs(batch, c.Create)
 }
 
 func guarded(update string) string {
@@ -62,6 +64,24 @@ func queueEnds(batch *pgx.Batch, ends []core.StepEnd) {
 			where s.step_id = e.step_id and s.status = e.source returning 1)
 		select expect_rows((select count(*) from changed), $2)`, ids, len(ids), from, to, outputs, codes, messages, unreported,
 		sealed)
+}
+
+func queueDispatches(batch *pgx.Batch, dispatches []core.Dispatch) {
+	if len(dispatches) == 0 {
+		return
+	}
+	n := len(dispatches)
+	ids, inputs, sealed := make([]core.StepID, n), make([]string, n), make([][]byte, n)
+	for i, d := range dispatches {
+		ids[i], inputs[i], sealed[i] = d.ID, string(d.Input), d.Sealed
+	}
+	batch.Queue(`
+		with changed as (
+			update job_step s set status = 'running', open_deps = 0, ready_at = clock_timestamp(), started_at = now(),
+				deadline_at = now() + s.timeout_secs * interval '1 second', input = d.input::jsonb, input_sealed = d.sealed
+			from unnest($1::bigint[], $3::text[], $4::bytea[]) as d (step_id, input, sealed)
+			where s.step_id = d.step_id and s.status = 'pending' returning 1)
+		select expect_rows((select count(*) from changed), $2)`, ids, n, inputs, sealed)
 }
 
 // queueHandOvers gives started steps to other workers. One that is to be stopped is told at once, and is given the time

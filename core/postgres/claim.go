@@ -100,6 +100,10 @@ func (s *Store) Outputs(ctx context.Context, jobID uuid.UUID, names []string) (m
 	if err != nil {
 		return nil, fmt.Errorf("load step outputs: %w", err)
 	}
+	return collectOutputs(rows)
+}
+
+func collectOutputs(rows pgx.Rows) (map[string]core.StepOutput, error) {
 	defer rows.Close()
 	outputs := map[string]core.StepOutput{}
 	for rows.Next() {

@@ -21,6 +21,31 @@ var ErrIdempotencyKeyTaken = core.Errorf(core.CodeConflict, "idempotency_key_tak
 // CreateJobs stores jobs with all their steps in one transaction and one round trip. A job whose idempotency key is
 // taken fails with [ErrIdempotencyKeyTaken], one for an instant that has fired with [ErrFired]; then nothing is stored.
 func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
+	batch := &pgx.Batch{}
+	if err := queueNewJobs(batch, jobs); err != nil {
+		return err
+	}
+	err := s.hot.SendBatch(ctx, batch).Close() // without BEGIN the batch is one transaction
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "job_idempotency" {
+		return ErrIdempotencyKeyTaken
+	}
+	if firedAlready(err) {
+		return ErrFired
+	}
+	if _, ok := errors.AsType[unstorableError](dataError(err)); ok {
+		return core.Errorf(core.CodeInvalid, "", "The input cannot be stored: %s", dataError(err))
+	}
+	if err != nil {
+		return fmt.Errorf("store new jobs: %w", err)
+	}
+	return nil
+}
+
+// queueNewJobs stores jobs, those above before those below them.
+func queueNewJobs(batch *pgx.Batch, jobs []core.NewJob) error {
+	if len(jobs) == 0 {
+		return nil
+	}
 	definitions, records, steps := make([]definitionRecord, 0, 1), make([]jobRecord, len(jobs)), make([]stepRecord, 0, len(jobs))
 	known := map[string]bool{}
 	var fires []core.Fire
@@ -42,7 +67,6 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 			steps = append(steps, newStepRecord(&job.Steps[j]))
 		}
 	}
-	batch := &pgx.Batch{}
 	for _, insert := range []struct {
 		sql  string
 		rows any
@@ -62,19 +86,6 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 		if err := queueDeliveries(batch, deliveries); err != nil {
 			return err
 		}
-	}
-	err := s.hot.SendBatch(ctx, batch).Close() // without BEGIN the batch is one transaction
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "job_idempotency" {
-		return ErrIdempotencyKeyTaken
-	}
-	if firedAlready(err) {
-		return ErrFired
-	}
-	if _, ok := errors.AsType[unstorableError](dataError(err)); ok {
-		return core.Errorf(core.CodeInvalid, "", "The input cannot be stored: %s", dataError(err))
-	}
-	if err != nil {
-		return fmt.Errorf("store new jobs: %w", err)
 	}
 	return nil
 }
@@ -121,18 +132,23 @@ type jobRecord struct {
 	DefinitionHash bytea           `json:"definition_hash"`
 	ParentJobID    *uuid.UUID      `json:"parent_job_id"`
 	ParentStepName *string         `json:"parent_step_name"`
+	OriginJobID    *uuid.UUID      `json:"origin_job_id"`
+	Depth          int             `json:"depth"`
 	TimeoutSecs    *float64        `json:"timeout_secs"`
 	OpenSteps      int             `json:"open_steps"`
 }
 
 const insertJobs = `
 	insert into job (job_id, workspace, task_name, mode, status, input, input_sealed, mask_sealed, source_type, source_id,
-		idempotency_key, revision, revision_digest, definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps)
+		idempotency_key, revision, revision_digest, definition_hash, parent_job_id, parent_step_name, origin_job_id, depth,
+		timeout_secs, open_steps, started_at, deadline_at)
 	select job_id, workspace, task_name, mode, status, input, input_sealed, mask_sealed, source_type, source_id,
-		idempotency_key, revision, revision_digest, definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps
+		idempotency_key, revision, revision_digest, definition_hash, parent_job_id, parent_step_name, origin_job_id, depth,
+		timeout_secs, open_steps, case when status = 'running' then now() end,
+		case when status = 'running' then now() + timeout_secs * interval '1 second' end
 	from json_to_recordset($1::json) as t (job_id uuid, workspace text, task_name text, mode text, status text,
 		input jsonb, input_sealed bytea, mask_sealed bytea[], source_type text, source_id text, idempotency_key text, revision text, revision_digest text, definition_hash bytea,
-		parent_job_id uuid, parent_step_name text, timeout_secs float8, open_steps int)`
+		parent_job_id uuid, parent_step_name text, origin_job_id uuid, depth smallint, timeout_secs float8, open_steps int)`
 
 func newJobRecord(job *core.NewJob) jobRecord {
 	r := jobRecord{
@@ -140,6 +156,7 @@ func newJobRecord(job *core.NewJob) jobRecord {
 		Input: job.Input, SourceType: job.SourceType, SourceID: optional(job.SourceID),
 		IdempotencyKey: optional(job.IdempotencyKey), Revision: job.Revision, RevisionDigest: optional(job.RevisionDigest), DefinitionHash: job.DefinitionHash,
 		ParentJobID: optional(job.ParentJobID), ParentStepName: optional(job.ParentStepName),
+		OriginJobID: optional(job.OriginJobID), Depth: job.Depth,
 		TimeoutSecs: optional(seconds(job.Timeout)), OpenSteps: job.Progress.OpenSteps,
 	}
 	if job.InputSealed != nil {
@@ -160,6 +177,7 @@ type stepRecord struct {
 	ActionImage       *string         `json:"action_image"`
 	ActionSpec        json.RawMessage `json:"action_spec"`
 	Input             json.RawMessage `json:"input"`
+	InputSealed       *bytea          `json:"input_sealed"`
 	Status            core.StepStatus `json:"status"`
 	RequiredTags      []string        `json:"required_tags"`
 	Runner            string          `json:"runner"`
@@ -173,12 +191,14 @@ type stepRecord struct {
 
 const insertSteps = `
 	insert into job_step (step_id, job_id, step_name, flow_step, action_name, action_type, action_image, action_spec, input,
-		status, required_tags, runner, executor, continue_on_failure, dependants, open_deps, route_id, timeout_secs, ready_at)
+		input_sealed, status, required_tags, runner, executor, continue_on_failure, dependants, open_deps, route_id, timeout_secs,
+		ready_at, started_at, deadline_at)
 	select step_id, job_id, step_name, step_name, action_name, action_type, action_image, action_spec, input,
-		status, required_tags, runner, executor, continue_on_failure, dependants, open_deps, route_id, timeout_secs,
-		case when status = 'ready' then clock_timestamp() end
+		input_sealed, status, required_tags, runner, executor, continue_on_failure, dependants, open_deps, route_id, timeout_secs,
+		case when status in ('ready', 'running') then clock_timestamp() end, case when status = 'running' then now() end,
+		case when status = 'running' then now() + timeout_secs * interval '1 second' end
 	from json_to_recordset($1::json) as t (step_id bigint, job_id uuid, step_name text, action_name text, action_type text,
-		action_image text, action_spec jsonb, input jsonb, status text, required_tags jsonb, runner text, executor text,
+		action_image text, action_spec jsonb, input jsonb, input_sealed bytea, status text, required_tags jsonb, runner text, executor text,
 		continue_on_failure bool, dependants bigint[], open_deps int, route_id int, timeout_secs float8)`
 
 func newStepRecord(step *core.NewStep) stepRecord {
@@ -190,13 +210,17 @@ func newStepRecord(step *core.NewStep) stepRecord {
 	if dependants == nil {
 		dependants = []core.StepID{}
 	}
-	return stepRecord{
+	r := stepRecord{
 		StepID: step.ID, JobID: step.JobID, StepName: step.Name, ActionName: step.ActionName, ActionType: step.ActionType,
 		ActionImage: optional(step.ActionImage), ActionSpec: step.Spec, Input: step.Input, Status: step.Status,
 		RequiredTags: step.Tags, Runner: step.Runner, Executor: executor, ContinueOnFailure: step.ContinueOnFailure,
 		Dependants: dependants, OpenDeps: step.OpenDeps, RouteID: optional(step.Route),
 		TimeoutSecs: optional(seconds(step.Timeout)),
 	}
+	if step.InputSealed != nil {
+		r.InputSealed = (*bytea)(&step.InputSealed)
+	}
+	return r
 }
 
 // bytea is a byte string in PostgreSQL's text form.

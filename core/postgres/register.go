@@ -89,7 +89,9 @@ func takeOver(ctx context.Context, tx pgx.Tx, older []uuid.UUID, decide TakeOver
 		return err
 	}
 	batch = &pgx.Batch{}
-	queueChanges(batch, changes)
+	if err := queueChanges(batch, changes); err != nil {
+		return err
+	}
 	return tx.SendBatch(ctx, batch).Close()
 }
 

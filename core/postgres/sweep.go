@@ -25,8 +25,9 @@ func (s *Store) Overdue(ctx context.Context, limits core.SweepLimits) (core.Over
 	find(&o.Unstarted, `s.executor = 'worker' and s.started_at is null
 		and (s.claimed_at < now() - $1::float8 * interval '1 second' or `+workerGone+`)`, limits.Start.Seconds())
 	find(&o.Lost, `s.executor = 'worker' and s.started_at is not null and `+workerGone)
-	find(&o.TimedOut, `s.deadline_at < now() - $1::float8 * interval '1 second'`, limits.Grace.Seconds())
-	find(&o.Unstopped, `s.stop_requested_at < now() - $1::float8 * interval '1 second'`, limits.Stop.Seconds())
+	find(&o.TimedOut, `s.executor = 'worker' and s.deadline_at < now() - $1::float8 * interval '1 second'`, limits.Grace.Seconds())
+	find(&o.Unstopped, `s.executor = 'worker' and s.stop_requested_at < now() - $1::float8 * interval '1 second'`, limits.Stop.Seconds())
+	find(&o.TimedOutTasks, `s.executor = 'server' and s.deadline_at < now()`)
 	batch.Queue(`select job_id from job where deadline_at < now() and status in ('pending', 'running') and not timed_out
 		order by job_id limit 1000`).Query(func(rows pgx.Rows) (err error) {
 		o.TimedOutJobs, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])

@@ -65,7 +65,9 @@ func (s *Store) transition(ctx context.Context, sel core.Selection, decide Decid
 	}
 	batch = &pgx.Batch{}
 	if changes != nil {
-		queueChanges(batch, changes)
+		if err := queueChanges(batch, changes); err != nil {
+			return err
+		}
 	}
 	batch.Queue("commit")
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
@@ -112,7 +114,7 @@ const (
 
 	jobColumns = `job_id, workspace, task_name, status, source_type, worker_id, parent_job_id, coalesce(parent_step_name, ''),
 		created_at, started_at, coalesce(error_message, ''), coalesce(timeout_secs, 0),
-		open_steps, intolerable_failures, cancel_requested_at is not null, timed_out`
+		open_steps, intolerable_failures, cancel_requested_at is not null, timed_out, definition_hash, origin_job_id`
 	stepColumns = `step_id, job_id, step_name, status, attempt, worker_id, started_at, continue_on_failure, open_deps,
 		dependants, coalesce(route_id, 0), coalesce(timeout_secs, 0), lease_hash, coalesce(stop_reason, '')`
 )
@@ -134,14 +136,15 @@ func intoJobs(state *core.State) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
 		for rows.Next() {
 			var j core.Job
-			var worker, parent *uuid.UUID
+			var worker, parent, origin *uuid.UUID
 			var started *time.Time
 			var timeout float64
 			if err := rows.Scan(&j.ID, &j.Workspace, &j.TaskName, &j.Status, &j.SourceType, &worker, &parent, &j.ParentStepName,
 				&j.CreatedAt, &started, &j.ErrorMessage, &timeout, &j.Progress.OpenSteps, &j.Progress.IntolerableFailures,
-				&j.Progress.CancelRequested, &j.Progress.TimedOut); err != nil {
+				&j.Progress.CancelRequested, &j.Progress.TimedOut, &j.DefinitionHash, &origin); err != nil {
 				return err
 			}
+			j.OriginJobID = value(origin)
 			j.WorkerID, j.ParentJobID, j.StartedAt, j.Timeout = value(worker), value(parent), value(started), duration(timeout)
 			state.Jobs[j.ID] = &j
 		}

@@ -10,29 +10,54 @@ import (
 	"github.com/stroem/stroem/core"
 )
 
-// Definition takes a task and the actions of its flow and hooks out of a workspace. It shares their values, which
-// nothing changes after loading. Errors: not_found for the task, invalid for a step whose action does not exist.
-// A hook whose action does not exist is left to fail when it fires.
+// Definition takes a task out of a workspace with all that it needs: the actions of its flow and hooks, the tasks that these
+// run, and so on. It shares their values, which nothing changes after loading. Errors: not_found for the task, invalid for a
+// step whose action does not exist. A hook whose action does not exist, and an action whose task does not, are left to fail
+// when they are due.
 func Definition(ws *core.Workspace, task string) (*core.Definition, error) {
 	t := ws.Tasks[task]
 	if t == nil {
 		return nil, core.Errorf(core.CodeNotFound, "", "Task not found")
 	}
-	definition := &core.Definition{Task: *t, Actions: map[string]*core.Action{}}
 	for _, name := range slices.Sorted(maps.Keys(t.Flow)) {
-		action := t.Flow[name].Action
-		if ws.Actions[action] == nil {
+		if action := t.Flow[name].Action; ws.Actions[action] == nil {
 			return nil, core.Errorf(core.CodeInvalid, "action_not_found",
 				"Step '%s' uses the action '%s', which is not found", name, action)
 		}
-		definition.Actions[action] = ws.Actions[action]
+	}
+	d := &core.Definition{Task: *t, Actions: map[string]*core.Action{}, Tasks: map[string]*core.Task{}}
+	if len(t.OnSuccess) == 0 {
+		d.OnSuccess = ws.OnSuccess
+	}
+	if len(t.OnError) == 0 {
+		d.OnError = ws.OnError
+	}
+	gather(ws, d, t)
+	for _, hook := range slices.Concat(d.OnSuccess, d.OnError) {
+		gatherAction(ws, d, hook.Action)
+	}
+	return d, nil
+}
+
+func gather(ws *core.Workspace, d *core.Definition, t *core.Task) {
+	for _, step := range t.Flow {
+		gatherAction(ws, d, step.Action)
 	}
 	for _, hook := range slices.Concat(t.OnSuccess, t.OnError) {
-		if action := ws.Actions[hook.Action]; action != nil {
-			definition.Actions[hook.Action] = action
-		}
+		gatherAction(ws, d, hook.Action)
 	}
-	return definition, nil
+}
+
+func gatherAction(ws *core.Workspace, d *core.Definition, name string) {
+	action := ws.Actions[name]
+	if action == nil || d.Actions[name] != nil {
+		return
+	}
+	d.Actions[name] = action
+	if child := ws.Tasks[action.Task]; action.Type == core.TypeTask && child != nil && d.Tasks[action.Task] == nil {
+		d.Tasks[action.Task] = child
+		gather(ws, d, child)
+	}
 }
 
 // Hash is the SHA-256 of a definition's canonical JSON, in which keys are sorted. It panics if the definition did not
