@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
@@ -201,4 +202,14 @@ func (b *bundle) states(t *testing.T, id uuid.UUID) (core.JobStatus, map[string]
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 10*time.Second, 10*time.Millisecond, what)
+}
+
+// exec changes the database as no engine would.
+func (b *bundle) exec(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	_, err = conn.Exec(t.Context(), sql, args...)
+	require.NoError(t, err)
 }

@@ -63,7 +63,11 @@ func (e *Engine) prepareHooks(ctx context.Context, n *need, job *core.Job, p *pl
 	if err != nil {
 		return nil, err
 	}
-	vars := template.Context{"hook": hookContext(job, n, append(failed, n.failed...))}
+	for _, step := range n.failed { // not stored yet
+		step.ActionName = p.definition.Task.Flow[step.Name].Action
+		failed = append(failed, step)
+	}
+	vars := template.Context{"hook": hookContext(job, n, failed)}
 	if secrets := e.secrets(job.Workspace); len(secrets) > 0 {
 		vars["secret"] = secrets
 	}

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/config"
 	"github.com/stroem/stroem/core/engine"
@@ -97,9 +99,15 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if err != nil {
 		return err
 	}
+	var logs *joblog.Store
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
 		MaxStepBytes: int64(s.config.LogStorage.MaxStepBytes), Seal: key,
+		Event: func(ctx context.Context, job uuid.UUID, text string) {
+			if err := logs.Event(ctx, job, text); err != nil {
+				s.logger.WarnContext(ctx, "an event is not in the log of its job", "job", job, "event", text, "error", err)
+			}
+		},
 		ActionTypes: func(ctx context.Context) {
 			changed, err := types.reload(ctx)
 			if err != nil {
@@ -109,7 +117,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 			}
 		},
 	})
-	logs, err := joblog.Open(s.config.LogStorage.LocalDir, eng.JobMasker)
+	logs, err = joblog.Open(s.config.LogStorage.LocalDir, eng.JobMasker)
 	if err != nil {
 		return err
 	}
