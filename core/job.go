@@ -18,6 +18,7 @@ type Job struct {
 	SourceID        string // "" when there is none
 	WorkerID        uuid.UUID
 	Revision        string
+	RevisionDigest  string // names the revision's files, whatever the source has under the revision's name later
 	DefinitionHash  []byte
 	Input           json.RawMessage // an object, what is secret masked
 	InputSealed     []byte          // the input as it was given, if that is another one
@@ -33,6 +34,9 @@ type Job struct {
 	Timeout         Duration  // 0 is none
 	Progress        Progress
 }
+
+// Pin is a revision that an unfinished job needs.
+type Pin struct{ Workspace, Revision string }
 
 // Step is one step of a job, as it is stored.
 type Step struct {

@@ -89,6 +89,7 @@ type ClaimedStep struct {
 	Workspace      string
 	TaskName       string
 	Revision       string
+	RevisionDigest string
 	DefinitionHash []byte
 	JobInput       json.RawMessage
 	JobInputSealed []byte   // what JobInput hides; nil: nothing

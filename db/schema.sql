@@ -50,6 +50,7 @@ CREATE TABLE job (
     origin_job_id uuid,
     open_steps integer NOT NULL,
     intolerable_failures integer DEFAULT 0 NOT NULL,
+    revision_digest text,
     input_sealed bytea,
     mask_sealed bytea[],
     CONSTRAINT job_mode_check CHECK ((mode = ANY (ARRAY['distributed'::text, 'local'::text]))),

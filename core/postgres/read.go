@@ -163,7 +163,7 @@ func (s *Store) JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, er
 func (s *Store) StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, name string) (step core.ClaimedStep, err error) {
 	const query = `
 		select s.step_id, s.job_id, s.step_name, s.attempt, s.status, s.worker_id, s.lease_hash, j.workspace, coalesce(j.revision, ''),
-			j.mask_sealed
+			coalesce(j.revision_digest, ''), j.mask_sealed
 		from job_step s join job j using (job_id) where `
 	condition, args := "s.step_id = $1", []any{id}
 	if id == 0 {
@@ -172,7 +172,7 @@ func (s *Store) StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, 
 	var worker *uuid.UUID
 	err = s.hot.QueryRow(ctx, query+condition, args...).
 		Scan(&step.ID, &step.JobID, &step.Name, &step.Attempt, &step.Status, &worker, &step.LeaseHash, &step.Workspace, &step.Revision,
-			&step.MaskSealed)
+			&step.RevisionDigest, &step.MaskSealed)
 	step.WorkerID = value(worker)
 	if err != nil {
 		return core.ClaimedStep{}, notFound(fmt.Errorf("load lease: %w", err), "Step not found")
