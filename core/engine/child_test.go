@@ -74,7 +74,9 @@ func TestAStepRunsATask(t *testing.T) {
 	id := b.execute(t, map[string]any{"word": "hello"})
 	before := w.run("before")
 	require.Empty(t, b.children(t, id))
-	b.reload(func(ws *core.Workspace) { ws.Tasks["child"] = &core.Task{Flow: map[string]core.FlowStep{"other": {Action: "act"}}} })
+	b.reload(func(ws *core.Workspace) {
+		ws.Tasks["child"] = &core.Task{Flow: map[string]core.FlowStep{"other": {Action: "act"}}}
+	})
 	before(`{"n": 7}`)
 	_, states := b.states(t, id)
 	require.Equal(t, core.StepRunning, states["below"], "the child is there as soon as the report is answered")

@@ -65,7 +65,7 @@ type Engine struct {
 	creations   *batcher[*creation]
 	transitions *batcher[*request]
 	preparing   sync.WaitGroup // transitions from which jobs follow
-	notify      chan struct{} // wakes the goroutine that notifies other replicas
+	notify      chan struct{}  // wakes the goroutine that notifies other replicas
 }
 
 // New returns an engine; the caller calls Run.

@@ -45,7 +45,9 @@ type followers map[needKey]*follower
 // unprepared says that a transition needs jobs that have not been made.
 type unprepared struct{ needs []need }
 
-func (u *unprepared) Error() string { return fmt.Sprintf("%d jobs have to be made first", len(u.needs)) }
+func (u *unprepared) Error() string {
+	return fmt.Sprintf("%d jobs have to be made first", len(u.needs))
+}
 
 // prepared tries something that may need jobs until it has them.
 func (e *Engine) prepared(ctx context.Context, try func(followers) error) error {

@@ -148,7 +148,7 @@ func newBundle(t *testing.T) *bundle {
 			"typed":   {Type: "webhook", Name: "typed", Task: "needy", Enabled: true},
 			"broken":  {Type: "webhook", Name: "broken", Secret: "{{ secret.nothing }}", Task: "task", Enabled: true},
 		},
-	}, "careful": {
+	}, "vault": {
 		Secrets: map[string]any{"password": "hunter22"},
 		Actions: map[string]*core.Action{"act": {Type: "shell", Spec: map[string]any{"cmd": "true"}}},
 		Tasks: map[string]*core.Task{

@@ -15,18 +15,18 @@ func TestDefinitionsShowNoSecrets(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
 	for range 2 { // what is loaded stays as it is
-		task := into[api.Task](t, b.get("/api/workspaces/careful/tasks/secretive"))
+		task := into[api.Task](t, b.get("/api/workspaces/vault/tasks/secretive"))
 		require.Equal(t, "••••••", task.Input["token"].Default)
 		require.True(t, task.Input["token"].Secret)
 		require.Equal(t, "{{ secret.password }}", task.Input["note"].Default, "a template says nothing")
 		require.Equal(t, "••••••, as it is", task.Input["code"].Default)
 		require.Equal(t, map[string]any{"list": []any{"••••••", "••••••"}, "n": 5.0}, task.Flow["a"].Input)
 		require.Equal(t, map[string]any{"code": "••••••"}, task.Triggers[0].Input)
-		triggers := into[[]api.Trigger](t, b.get("/api/workspaces/careful/triggers"))
+		triggers := into[[]api.Trigger](t, b.get("/api/workspaces/vault/triggers"))
 		require.Equal(t, map[string]any{"code": "••••••"}, triggers[0].Input)
 	}
-	require.Equal(t, "hunter22", b.loaded["careful"].Triggers["daily"].Input["code"])
-	require.Equal(t, []any{"hunter22", "ref+vault://a#b"}, b.loaded["careful"].Tasks["secretive"].Flow["a"].Input["list"])
+	require.Equal(t, "hunter22", b.loaded["vault"].Triggers["daily"].Input["code"])
+	require.Equal(t, []any{"hunter22", "ref+vault://a#b"}, b.loaded["vault"].Tasks["secretive"].Flow["a"].Input["list"])
 }
 
 // TestLinesOfWorkersThatDoNotMask sends secrets in every form in which lines are taken.
@@ -34,7 +34,7 @@ func TestLinesOfWorkersThatDoNotMask(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
 	id := into[api.ExecuteResponse](t, b.do(call{
-		method: "POST", path: "/api/workspaces/careful/tasks/secretive/execute", body: `{"input":{"token":"t0k3n that is given"}}`,
+		method: "POST", path: "/api/workspaces/vault/tasks/secretive/execute", body: `{"input":{"token":"t0k3n that is given"}}`,
 	})).JobID
 	token := b.register("w")
 	step := b.claim(token)

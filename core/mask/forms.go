@@ -35,8 +35,17 @@ func forms(value string) []string {
 	}
 	plain := escaped(value)
 	list = append(list, longLines(value)...)
+	if len(value) >= minCased {
+		for _, cased := range []string{strings.ToUpper(value), strings.ToLower(value)} {
+			list = append(list, cased, escaped(cased))
+		}
+	}
 	return append(list, plain, strings.ReplaceAll(plain, "/", `\/`), asciiOnly(plain))
 }
+
+// minCased is the length in bytes from which a value is masked in upper and in lower case, too, as templates' filters make
+// them: shorter ones may be words.
+const minCased = 8
 
 // minLine is the length in bytes from which a line of a value that has several is a secret of its own: keys are printed
 // line by line, but their shorter lines look like any text.

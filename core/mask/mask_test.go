@@ -53,6 +53,7 @@ func TestMask(t *testing.T) {
 		"blanks around":      {[]string{" hunter2\n"}, "[hunter2]", "[••••••]"},
 		"several lines":      {[]string{"one\ntwo"}, "a one\ntwo b one\r\ntwo", "a •••••• b ••••••"},
 		"a line of several":  {[]string{"-----BEGIN KEY-----\r\nMIIEvgIBADANBgkq\nabc\n"}, "x MIIEvgIBADANBgkq abc", "x •••••• abc"},
+		"in another case":    {[]string{"Hunter-2-K", "Word"}, "HUNTER-2-K hunter-2-k word", "•••••• •••••• word"},
 		"in JSON":            {[]string{"a\"b\\c\n"}, `{"x":"a\"b\\c"}`, `{"x":"••••••"}`},
 		"in JSON, HTML":      {[]string{"<a&b>"}, `"\u003ca\u0026b\u003e"`, `"••••••"`},
 		"in JSON, ASCII":     {[]string{"pässwörd😀"}, `"p\u00e4ssw\u00f6rd\ud83d\ude00"`, `"••••••"`},
@@ -139,4 +140,11 @@ func BenchmarkMask(b *testing.B) {
 		out = s.Append(out[:0], data, false)
 	}
 	require.NotEmpty(b, out)
+}
+
+func BenchmarkNew(b *testing.B) {
+	values := []string{"hunter2hunter2", "0123456789abcdef", "a-long-token/with+signs=and more", "postgres://u:p@h/db", "the quick red fox"}
+	for b.Loop() {
+		require.False(b, New(values).Empty())
+	}
 }

@@ -175,12 +175,12 @@ func TestTaskTimesOut(t *testing.T) {
 func TestStepTimesOut(t *testing.T) {
 	t.Parallel()
 	s, gate := newServer(t), newGate()
-	st := s.add("a", func(st *step) { st.TimeoutSecs = 0.03 })
+	st := s.add("a", func(st *step) { st.TimeoutSecs = 0.3 })
 	startWorker(t, s, newScripted(map[string]behaviour{"a": gate.run}))
 	require.ErrorIs(t, receive(t, gate.causes), pluginapi.ErrTimedOut)
 	result := s.result(st)
 	require.Equal(t, "timed_out", result.Stopped)
-	require.Equal(t, "Timed out after 30ms", result.Error)
+	require.Equal(t, "Timed out after 300ms", result.Error)
 }
 
 func TestRefusedResults(t *testing.T) {
