@@ -130,7 +130,9 @@ func TestHooksThatCannotFire(t *testing.T) {
 	ws.Secrets = map[string]any{"key": "very secret"}
 	ws.Actions["lost"] = &core.Action{Type: "task", Task: "nowhere"}
 	ws.Tasks["task"].OnSuccess = []core.Hook{
-		{Action: "gone"}, {Action: "lost"}, {Action: "tell", Input: map[string]any{"a": "{{ hook.nothing }}"}},
+		{Action: "gone"},
+		{Action: "lost"},
+		{Action: "tell", Input: map[string]any{"a": "{{ hook.nothing }}"}},
 		{Action: "tell", Input: map[string]any{"key": "{{ secret.key }}"}},
 	}
 	said := &eventLog{}
