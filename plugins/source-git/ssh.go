@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/net/proxy"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// sshHandshake bounds what comes before git-upload-pack runs.
+const sshHandshake = 20 * time.Second
+
+// openSSH connects, authenticates and starts git-upload-pack. It takes a SOCKS proxy from the environment (ALL_PROXY).
+func openSSH(ctx context.Context, w *workspace) (_ session, err error) {
+	keys, err := w.hostKeys()
+	if err != nil {
+		return nil, err
+	}
+	methods, done, err := w.Auth.sshMethods()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	conn, err := dialSSH(ctx, w.remote.address())
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	// The library knows no contexts: ending the connection ends whatever it waits for.
+	release := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		if err != nil {
+			release()
+			_ = conn.Close()
+			err = errors.Join(ctx.Err(), err)
+		}
+	}()
+	if err := conn.SetDeadline(time.Now().Add(sshHandshake)); err != nil {
+		return nil, err
+	}
+	// The library turns the error of the callback into text; this one has a code.
+	var refusal error
+	secure, channels, requests, err := ssh.NewClientConn(conn, w.remote.address(), &ssh.ClientConfig{
+		User: w.Auth.sshUser(w.remote), Auth: methods, HostKeyAlgorithms: keys.algorithms, ClientVersion: "SSH-2.0-stroem",
+		HostKeyCallback: func(host string, from net.Addr, key ssh.PublicKey) error {
+			refusal = keys.check(host, from, key)
+			return refusal
+		},
+	})
+	if err != nil {
+		if refusal != nil {
+			return nil, refusal
+		}
+		return nil, explainHandshake(err, keys)
+	}
+	client := ssh.NewClient(secure, channels, requests)
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	s, err := client.NewSession()
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	p := &piped{done: func() { release(); _ = client.Close() }}
+	s.Stderr = &p.said
+	if p.in, err = s.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if p.out, err = s.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	p.wait = s.Wait
+	if err := s.Start(uploadPack + " " + quote(w.remote.path)); err != nil {
+		return nil, fmt.Errorf("start git-upload-pack: %w", err)
+	}
+	return p, nil
+}
+
+func dialSSH(ctx context.Context, address string) (net.Conn, error) {
+	dialer := proxy.FromEnvironmentUsing(newDialer())
+	if d, ok := dialer.(proxy.ContextDialer); ok {
+		return d.DialContext(ctx, "tcp", address)
+	}
+	return dialer.Dial("tcp", address)
+}
+
+// explainHandshake puts into words what the library has no types for.
+func explainHandshake(err error, keys hostKeys) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "unable to authenticate"):
+		return pluginapi.Errorf(pluginapi.CodeDenied, "the remote refuses the credentials")
+	case strings.Contains(text, "no common algorithm for host key") && len(keys.algorithms) > 0:
+		return pluginapi.Errorf(pluginapi.CodeDenied, "the server has no host key of the kinds that the known hosts have for it (%s)",
+			strings.Join(keys.algorithms, ", "))
+	default:
+		return fmt.Errorf("log in: %w", err)
+	}
+}
+
+// quote makes one word of a text for the shell at the other end, in the way that restricted shells for git expect.
+func quote(text string) string {
+	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(text) + "'"
+}
+
+// piped talks to a git-upload-pack that it has the pipes of.
+type piped struct {
+	in   io.WriteCloser
+	out  io.Reader
+	said stderr
+	wait func() error
+	done func()
+
+	listed *packp.AdvRefs
+}
+
+func (p *piped) refs(context.Context) (*packp.AdvRefs, error) {
+	refs, err := readRefs(p.out)
+	switch {
+	case errors.Is(err, packp.ErrEmptyAdvRefs):
+		return nil, nil
+	case errors.Is(err, packp.ErrEmptyInput):
+		return nil, p.complaint()
+	case err != nil:
+		return nil, err
+	}
+	if refs.Head == nil && len(refs.References) == 0 {
+		return nil, nil
+	}
+	p.listed = refs
+	return refs, nil
+}
+
+// complaint is why git-upload-pack ended without a word on its output.
+func (p *piped) complaint() error {
+	_ = p.in.Close()
+	_ = p.wait() // what it said is complete; how it ended tells less
+	said := p.said.String()
+	lower := strings.ToLower(said)
+	for _, known := range []string{"not found", "does not exist", "not appear to be", "no such", "could not be found", "access denied"} {
+		if strings.Contains(lower, known) {
+			return pluginapi.Errorf(pluginapi.CodeNotFound, "the repository does not exist, or the credentials do not reach it: %s", said)
+		}
+	}
+	if said == "" {
+		return pluginapi.Errorf(pluginapi.CodeUnavailable, "the remote ended the conversation")
+	}
+	return pluginapi.Errorf(pluginapi.CodeUnavailable, "the remote ended the conversation: %s", said)
+}
+
+func (p *piped) pack(_ context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
+	if err := writeRequest(p.in, req); err != nil {
+		return nil, err
+	}
+	p.listed = nil
+	return io.NopCloser(p.out), p.in.Close()
+}
+
+func (p *piped) close() {
+	if p.listed != nil {
+		_, _ = io.WriteString(p.in, "0000") // nothing is wanted
+	}
+	_ = p.in.Close()
+	p.done()
+}
+
+// stderr keeps the first words of the other side, without what a terminal would obey.
+type stderr struct{ text []byte }
+
+const maxSaid = 300
+
+func (s *stderr) Write(p []byte) (int, error) {
+	s.text = append(s.text, p[:min(len(p), maxSaid-min(len(s.text), maxSaid))]...)
+	return len(p), nil
+}
+
+func (s *stderr) String() string {
+	return strings.Join(strings.Fields(printable(string(s.text))), " ")
+}
