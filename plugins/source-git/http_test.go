@@ -183,8 +183,10 @@ func TestAnswersThatAreNoGit(t *testing.T) {
 	}{
 		"a page":    {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, pluginapi.CodeInvalid, "no git repository"},
 		"not found": {http.NotFound, pluginapi.CodeNotFound, "404 Not Found"},
-		"busy": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
-			pluginapi.CodeUnavailable, "429 Too Many Requests"},
+		"busy": {
+			func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
+			pluginapi.CodeUnavailable, "429 Too Many Requests",
+		},
 		"broken":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, pluginapi.CodeUnavailable, "502"},
 		"nonsense":  {advertise("0009what\n"), pluginapi.CodeUnavailable, "does not speak as git does"},
 		"cut short": {advertise("001e# service=git-upload-pack\n0000"), pluginapi.CodeUnavailable, ""},

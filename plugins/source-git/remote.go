@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -56,6 +57,8 @@ func parseRemote(text string) (remote, error) {
 		r, err = parseURL(text)
 	case m != nil && strings.HasPrefix(m[3], ":"): // as in ext::sh, which runs a program
 		err = invalid("url: remote helpers such as ext:: are not allowed")
+	case m != nil && slices.Contains([]string{schemeHTTPS, schemeHTTP, schemeSSH, schemeFile, "git"}, m[2]):
+		err = invalid("url: // is missing after %s:", m[2])
 	case m != nil:
 		r = remote{scheme: schemeSSH, user: m[1], host: strings.Trim(m[2], "[]"), path: m[3]}
 	default:

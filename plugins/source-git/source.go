@@ -66,6 +66,8 @@ func (*source) CheckHealth(context.Context) (*pluginapi.Health, error) {
 }
 
 // Validate checks settings as far as that needs no files and no remote.
+//
+//nolint:unparam // an error would be one of the plugin, not of the settings
 func (s *source) Validate(_ context.Context, req *pluginapi.ValidateRequest) (pluginapi.Diagnostics, error) {
 	w, err := s.config.parse(req.Spec)
 	if err != nil {
@@ -219,6 +221,9 @@ func (s *source) download(ctx context.Context, w *workspace, id, dir string) err
 	})
 }
 
+// generous are what servers say that hand out more than they have named.
+var generous = []capability.Capability{capability.AllowReachableSHA1InWant, "allow-any-sha1-in-want"}
+
 // ask decides what to ask for in order to get one commit. All servers hand out what a branch or tag is at, and many
 // whatever a branch leads to. Of others it takes a piece of the history to get an older commit, or all of it where that is
 // what the workspace stays at.
@@ -226,10 +231,8 @@ func ask(refs *packp.AdvRefs, ref, id string) (*packp.UploadPackRequest, error) 
 	if want, ok := advertised(refs, id); ok {
 		return newRequest(refs, 1, want), nil
 	}
-	for _, any := range []capability.Capability{capability.AllowReachableSHA1InWant, "allow-any-sha1-in-want"} {
-		if refs.Capabilities.Supports(any) {
-			return newRequest(refs, 1, plumbing.NewHash(id)), nil
-		}
+	if slices.ContainsFunc(generous, refs.Capabilities.Supports) {
+		return newRequest(refs, 1, plumbing.NewHash(id)), nil
 	}
 	if ref != id {
 		last, err := tip(refs, ref)

@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"os/exec"
@@ -19,8 +20,9 @@ func (r *Repository) Handler(want Credentials) http.Handler {
 		r.t.Fatalf("find git's programs: %v", err)
 	}
 	backend := &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
-		Env:  append(environment(r.work), "GIT_PROJECT_ROOT="+r.Root, "GIT_HTTP_EXPORT_ALL=1"),
+		Path:   filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"),
+		Env:    append(environment(r.work), "GIT_PROJECT_ROOT="+r.Root, "GIT_HTTP_EXPORT_ALL=1"),
+		Stderr: io.Discard, // the client hears of it
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		username, password, _ := req.BasicAuth()

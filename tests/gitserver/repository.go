@@ -20,11 +20,14 @@ type TB interface {
 	Context() context.Context
 }
 
-// Require skips a test if there is no git program; if STROEM_TEST_REQUIRE names git, it fails.
-func Require(t interface {
+// Skipper is a test that can be skipped.
+type Skipper interface {
 	TB
 	Skip(args ...any)
-}) {
+}
+
+// Require skips a test if there is no git program; if STROEM_TEST_REQUIRE names git, it fails.
+func Require(t Skipper) {
 	t.Helper()
 	_, err := exec.LookPath("git")
 	switch {

@@ -5,12 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"sync"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -156,10 +156,12 @@ func (r *Repository) serveConn(conn net.Conn, config *ssh.ServerConfig) {
 var command = regexp.MustCompile(`^git-upload-pack '(/?[A-Za-z0-9._/-]+)'$`)
 
 func (r *Repository) serveSession(channel ssh.Channel, requests <-chan *ssh.Request) {
+	var wait sync.WaitGroup
+	defer wait.Wait()
 	defer func() { _ = channel.Close() }()
 	for request := range requests {
 		var exec struct{ Command string }
-		match := []string(nil)
+		var match []string
 		if request.Type == "exec" && ssh.Unmarshal(request.Payload, &exec) == nil {
 			match = command.FindStringSubmatch(exec.Command)
 		}
@@ -167,7 +169,7 @@ func (r *Repository) serveSession(channel ssh.Channel, requests <-chan *ssh.Requ
 			continue
 		}
 		status := struct{ Code uint32 }{}
-		if err := r.uploadPack(channel, match[1]); err != nil {
+		if err := r.uploadPack(&wait, channel, match[1]); err != nil {
 			status.Code = 128
 		}
 		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(status)) // the client may be gone
@@ -175,10 +177,21 @@ func (r *Repository) serveSession(channel ssh.Channel, requests <-chan *ssh.Requ
 	}
 }
 
-func (r *Repository) uploadPack(channel ssh.Channel, path string) error {
+// uploadPack runs git. What reads from the client ends with the channel, which is for the caller to close.
+func (r *Repository) uploadPack(wait *sync.WaitGroup, channel ssh.Channel, path string) error {
 	cmd := exec.CommandContext(r.t.Context(), "git", "upload-pack", "--strict", filepath.Join(r.Root, filepath.FromSlash(path)))
 	cmd.Env = environment(r.work)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = channel, channel, channel.Stderr()
-	cmd.WaitDelay = time.Second // for a client that says nothing any more and does not hang up
-	return cmd.Run()
+	cmd.Stdout, cmd.Stderr = channel, channel.Stderr()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	wait.Go(func() {
+		_, _ = io.Copy(in, channel) // ends when either side has enough
+		_ = in.Close()
+	})
+	return cmd.Wait()
 }
