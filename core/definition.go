@@ -16,6 +16,8 @@ type Workspace struct {
 	Triggers  map[string]*Trigger `json:"triggers,omitempty"`
 	OnSuccess []Hook              `json:"on_success,omitempty"`
 	OnError   []Hook              `json:"on_error,omitempty"`
+
+	Digest string `json:"-"` // names the files of the revision by what they are; "": they are kept nowhere
 }
 
 // Action says how one piece of work is run. The fields are what every action type has; Spec holds what belongs to the

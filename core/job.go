@@ -18,6 +18,7 @@ type Job struct {
 	SourceID        string // "" when there is none
 	WorkerID        uuid.UUID
 	Revision        string
+	RevisionDigest  string // names the revision's files, whatever the source has under the revision's name later
 	DefinitionHash  []byte
 	Input           json.RawMessage // an object
 	Output          json.RawMessage // an object, or nil
@@ -31,6 +32,9 @@ type Job struct {
 	Timeout         Duration  // 0 is none
 	Progress        Progress
 }
+
+// Pin is a revision that an unfinished job needs.
+type Pin struct{ Workspace, Revision string }
 
 // Step is one step of a job, as it is stored.
 type Step struct {

@@ -88,6 +88,7 @@ type ClaimedStep struct {
 	Workspace      string
 	TaskName       string
 	Revision       string
+	RevisionDigest string
 	DefinitionHash []byte
 	JobInput       json.RawMessage
 }

@@ -50,6 +50,7 @@ CREATE TABLE job (
     origin_job_id uuid,
     open_steps integer NOT NULL,
     intolerable_failures integer DEFAULT 0 NOT NULL,
+    revision_digest text,
     CONSTRAINT job_mode_check CHECK ((mode = ANY (ARRAY['distributed'::text, 'local'::text]))),
     CONSTRAINT job_source_type_check CHECK ((source_type = ANY (ARRAY['trigger'::text, 'user'::text, 'api'::text, 'webhook'::text, 'hook'::text, 'task'::text]))),
     CONSTRAINT job_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'running'::text, 'completed'::text, 'failed'::text, 'cancelled'::text])))

@@ -14,7 +14,8 @@ type Source interface {
 	// The same content has the same revision.
 	Resolve(ctx context.Context, req *ResolveRequest) (*Revision, error)
 	// Fetch fills the empty directory req.Dir with the files of req.Revision, or of the current one if that is "". It
-	// writes nowhere else. A revision that no longer exists is an [*Error] with CodeNotFound. After an error the
+	// writes nowhere else. It may be an older revision than the current one, for a job that began with it; one that no
+	// longer exists is an [*Error] with CodeNotFound. After an error the
 	// host throws the directory away. Everybody may read the files, nobody but their owner may write them; executable
 	// ones stay so, for everybody. Links are relative and stay in the directory.
 	Fetch(ctx context.Context, req *FetchRequest) (*Revision, error)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,6 +28,10 @@ func (a *app) tasksCommand() *cobra.Command {
 				}
 				names = names[:0]
 				for _, w := range workspaces {
+					if w.Revision == nil { // it never loaded; that says nothing about the others
+						cmd.PrintErrf("Workspace %s has no tasks yet: %s\n", w.Name, dash(oneLine(w.Error)))
+						continue
+					}
 					names = append(names, w.Name)
 				}
 			}
@@ -99,39 +102,6 @@ func (a *app) jobsCommand() *cobra.Command {
 	flags.StringVar(&f.TaskName, "task", "", "only this task; needs --workspace")
 	flags.StringVar(&statuses, "status", "", "only these states, comma-separated")
 	return cmd
-}
-
-func (a *app) workspacesCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "workspaces",
-		Short: "List workspaces",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			workspaces, err := c.Workspaces(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if a.out.structured() {
-				return a.out.document(workspaces)
-			}
-			if len(workspaces) == 0 {
-				return a.out.line("No workspaces found.")
-			}
-			rows := make([][]string, len(workspaces))
-			for i, w := range workspaces {
-				revision := "-"
-				if w.Revision != nil {
-					revision = short(*w.Revision)
-				}
-				rows[i] = []string{w.Name, fmt.Sprint(w.TasksCount), fmt.Sprint(w.ActionsCount), revision, dash(w.Error)}
-			}
-			return a.out.table([]string{"NAME", "TASKS", "ACTIONS", "REVISION", "ERROR"}, rows)
-		},
-	}
 }
 
 func (a *app) workersCommand() *cobra.Command {

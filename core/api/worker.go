@@ -95,23 +95,25 @@ type ClaimResponse struct {
 
 // Claim is a step handed to a worker. Nothing may be spawned before the server has accepted its start.
 type Claim struct {
-	StepID       int64           `json:"step_id"`
-	Lease        string          `json:"lease"` // 32 random bytes, base64url; proves that this attempt is the caller's
-	Attempt      int             `json:"attempt"`
-	Workspace    string          `json:"workspace"`
-	Revision     string          `json:"revision"`
-	WorkspaceURL string          `json:"workspace_url"` // path of the revision's tarball
-	JobID        string          `json:"job_id"`
-	StepName     string          `json:"step_name"`
-	TaskName     string          `json:"task_name"`
-	ActionName   string          `json:"action_name"`
-	ActionType   string          `json:"action_type"`
-	ActionImage  *string         `json:"action_image"`
-	ActionSpec   json.RawMessage `json:"action_spec"` // the whole action, rendered
-	Input        json.RawMessage `json:"input"`       // rendered
-	Runner       string          `json:"runner"`
-	TimeoutSecs  float64         `json:"timeout_secs,omitempty"`
-	Mask         []string        `json:"mask,omitempty"` // values never to be shown in logs
+	StepID    int64  `json:"step_id"`
+	Lease     string `json:"lease"` // 32 random bytes, base64url; proves that this attempt is the caller's
+	Attempt   int    `json:"attempt"`
+	Workspace string `json:"workspace"`
+	Revision  string `json:"revision"`
+	// RevisionDigest names the files of the revision: two revisions may have one name, if the workspace got another source.
+	RevisionDigest string          `json:"revision_digest,omitempty"`
+	WorkspaceURL   string          `json:"workspace_url"` // path of the revision's tarball, which the lease opens
+	JobID          string          `json:"job_id"`
+	StepName       string          `json:"step_name"`
+	TaskName       string          `json:"task_name"`
+	ActionName     string          `json:"action_name"`
+	ActionType     string          `json:"action_type"`
+	ActionImage    *string         `json:"action_image"`
+	ActionSpec     json.RawMessage `json:"action_spec"` // the whole action, rendered
+	Input          json.RawMessage `json:"input"`       // rendered
+	Runner         string          `json:"runner"`
+	TimeoutSecs    float64         `json:"timeout_secs,omitempty"`
+	Mask           []string        `json:"mask,omitempty"` // values never to be shown in logs
 
 	// Only of steps to be resumed:
 

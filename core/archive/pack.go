@@ -9,11 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"time"
+	"unicode/utf8"
 )
 
 // Pack writes the files below dir to w: sorted by name, without times and owners, executable or not and nothing more
 // about permissions. Left out is whatever is called .git, links that lead out of dir, and what is neither file,
-// directory nor link. The files must not change meanwhile.
+// directory nor link. Names have to be UTF-8. The files must not change meanwhile.
 func Pack(ctx context.Context, w io.Writer, dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -25,8 +26,25 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 		return fmt.Errorf("pack: %w", err)
 	}
 	archive := tar.NewWriter(zip)
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+	err = walk(ctx, root, func(name string, entry fs.DirEntry) error { return packEntry(archive, root, name, entry) })
+	if err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	if err := archive.Close(); err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	if err := zip.Close(); err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	return nil
+}
+
+// walk visits all that is packed, but for links that lead out, in the order in which it is packed.
+func walk(ctx context.Context, root *os.Root, visit func(name string, entry fs.DirEntry) error) error {
+	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
+		case !utf8.ValidString(name):
+			return fmt.Errorf("%q is a name that is not UTF-8", name)
 		case err != nil:
 			return err
 		case ctx.Err() != nil:
@@ -38,19 +56,9 @@ func Pack(ctx context.Context, w io.Writer, dir string) error {
 		case entry.Name() == ".git":
 			return nil
 		default:
-			return packEntry(archive, root, name, entry)
+			return visit(name, entry)
 		}
 	})
-	if err != nil {
-		return fmt.Errorf("pack: %w", err)
-	}
-	if err := archive.Close(); err != nil {
-		return fmt.Errorf("pack: %w", err)
-	}
-	if err := zip.Close(); err != nil {
-		return fmt.Errorf("pack: %w", err)
-	}
-	return nil
 }
 
 func packEntry(archive *tar.Writer, root *os.Root, name string, entry fs.DirEntry) error {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // ErrRefused is in the chain of every error about an archive that must not be unpacked.
@@ -31,11 +32,13 @@ func DefaultLimits() Limits { return Limits{Entries: 200_000, Bytes: 8 << 30, Ra
 const (
 	ratioFrom = 16 << 20
 	maxName   = 4096
+	maxPart   = 255 // of a name between slashes
+	setID     = 0o6000
 )
 
 // Unpack reads a tar.gz from r into dir, which must exist and should be empty. It refuses, with [ErrRefused], names and
-// links that lead out of dir, everything that is neither file, directory nor link, anything that is there twice, and
-// what is beyond the limits. After an error dir holds an unknown part of the archive.
+// links that lead out of dir, everything that is neither file, directory nor link, set-user-id and set-group-id modes,
+// anything that is there twice, and what is beyond the limits. After an error dir holds an unknown part of the archive.
 func Unpack(ctx context.Context, r io.Reader, dir string, limits Limits) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -141,6 +144,14 @@ func (u *unpacker) entry(header *tar.Header, content io.Reader) error {
 		return fmt.Errorf("%w: its name is longer than %d bytes", ErrRefused, maxName)
 	case !isLocal(header.Name):
 		return fmt.Errorf("%w: its name leads out of the directory", ErrRefused)
+	case slices.ContainsFunc(strings.Split(name, "/"), func(part string) bool { return len(part) > maxPart }):
+		return fmt.Errorf("%w: a part of its name is longer than %d bytes", ErrRefused, maxPart)
+	case !utf8.ValidString(name):
+		return fmt.Errorf("%w: its name is not UTF-8", ErrRefused)
+	case header.Mode&setID != 0:
+		return fmt.Errorf("%w: it would run as its owner, whoever starts it", ErrRefused)
+	case isSparse(header):
+		return fmt.Errorf("%w: it has holes, which are larger than what is packed", ErrRefused)
 	case name == ".":
 		return nil
 	}
@@ -172,6 +183,17 @@ func (u *unpacker) entry(header *tar.Header, content io.Reader) error {
 	default:
 		return fmt.Errorf("%w: it is neither file, directory nor link", ErrRefused)
 	}
+}
+
+// isSparse tells whether a file is longer than its content in the archive, so that no ratio of what is read bounds what is
+// written.
+func isSparse(header *tar.Header) bool {
+	for key := range header.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return header.Typeflag == tar.TypeGNUSparse
 }
 
 func (u *unpacker) file(name string, mode fs.FileMode, content io.Reader) error {

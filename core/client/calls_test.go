@@ -31,6 +31,10 @@ func TestRequests(t *testing.T) {
 			call: func(ctx context.Context, c *client.Client) error { _, err := c.Workspaces(ctx); return err },
 			want: "GET /api/workspaces", answer: "[]",
 		},
+		"refresh": {
+			call: func(ctx context.Context, c *client.Client) error { _, err := c.Refresh(ctx, "a b"); return err },
+			want: "POST /api/workspaces/a%20b/refresh",
+		},
 		"tasks": {
 			call: func(ctx context.Context, c *client.Client) error { _, err := c.Tasks(ctx, "ws"); return err },
 			want: "GET /api/workspaces/ws/tasks", answer: "[]",
@@ -214,6 +218,7 @@ func TestWorkspace(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.RequestURI {
 		case "/worker/workspace/ws.tar.gz?revision=abc":
+			assert.Equal(t, "lease", r.Header.Get("X-Stroem-Lease"))
 			_, err := io.WriteString(w, "tarball")
 			assert.NoError(t, err)
 		case "/worker/workspace/partial.tar.gz":
@@ -230,7 +235,7 @@ func TestWorkspace(t *testing.T) {
 		"/worker/workspace/other.tar.gz?revision=abc":                 "Server returned 404: Workspace 'other' not found",
 		"%zz": "read the workspace's address",
 	} {
-		body, err := c.Workspace(t.Context(), address)
+		body, err := c.Workspace(t.Context(), address, "lease")
 		if want != "" {
 			require.ErrorContains(t, err, want)
 			continue
@@ -241,7 +246,7 @@ func TestWorkspace(t *testing.T) {
 		require.Equal(t, "tarball", string(data))
 		require.NoError(t, body.Close())
 	}
-	body, err := c.Workspace(t.Context(), "/worker/workspace/partial.tar.gz")
+	body, err := c.Workspace(t.Context(), "/worker/workspace/partial.tar.gz", "lease")
 	require.NoError(t, err)
 	_, err = io.Copy(io.Discard, body)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)

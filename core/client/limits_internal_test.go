@@ -65,7 +65,7 @@ func TestDownloadThatStalls(t *testing.T) {
 	require.NoError(t, err)
 	defer c.Close()
 	c.stall = 20 * time.Millisecond
-	body, err := c.Workspace(t.Context(), "/worker/workspace/ws.tar.gz")
+	body, err := c.Workspace(t.Context(), "/worker/workspace/ws.tar.gz", "lease")
 	require.NoError(t, err)
 	_, err = io.Copy(io.Discard, body)
 	require.ErrorContains(t, err, "nothing came for 20ms")

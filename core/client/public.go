@@ -12,10 +12,22 @@ import (
 	"github.com/stroem/stroem/core/api"
 )
 
+// refreshTimeout is a little more than the time in which the server answers a refresh.
+const refreshTimeout = 110 * time.Second
+
 // Workspaces lists the workspaces.
 func (c *Client) Workspaces(ctx context.Context) (list []api.Workspace, err error) {
 	_, err = c.do(ctx, request{method: http.MethodGet, path: "/api/workspaces"}, &list)
 	return list, err
+}
+
+// Refresh has the server ask the source of a workspace for the newest revision, and load it. What came of it is in the
+// workspace's own error; it takes as long as the source does, at most a hundred seconds.
+func (c *Client) Refresh(ctx context.Context, workspace string) (w api.Workspace, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodPost, path: path("api", "workspaces", workspace, "refresh"), timeout: refreshTimeout,
+	}, &w)
+	return w, err
 }
 
 // Tasks lists the tasks of a workspace.

@@ -61,7 +61,7 @@ func (c *Client) AppendLogs(ctx context.Context, job, step, lease string, first 
 	_, err := c.do(ctx, request{
 		method: http.MethodPost, path: path("worker", "jobs", job, "logs"), body: ndjson,
 		query:  url.Values{"step": {step}, "first": {strconv.FormatInt(first, 10)}},
-		header: http.Header{"X-Stroem-Lease": {lease}},
+		header: http.Header{leaseHeader: {lease}},
 	}, &api.Status{})
 	return err
 }

@@ -9,18 +9,23 @@ import (
 	"time"
 )
 
+// leaseHeader carries the lease of the step that a call is about.
+const leaseHeader = "X-Stroem-Lease"
+
 // stallLimit is how long a download may bring nothing.
 const stallLimit = time.Minute
 
 // Workspace opens the tarball that a claim's workspace_url names, whose path and query alone are used: it comes from this
-// client's server. The caller closes it. A download that brings nothing for a minute fails; otherwise ctx bounds it.
-func (c *Client) Workspace(ctx context.Context, workspaceURL string) (io.ReadCloser, error) {
+// client's server. lease is that of the step. The caller closes it. A download that brings nothing for a minute fails; otherwise ctx bounds it.
+func (c *Client) Workspace(ctx context.Context, workspaceURL, lease string) (io.ReadCloser, error) {
 	target, err := url.Parse(workspaceURL)
 	if err != nil {
 		return nil, fmt.Errorf("read the workspace's address: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	response, err := c.send(ctx, request{method: http.MethodGet, path: target.EscapedPath(), query: target.Query()})
+	response, err := c.send(ctx, request{
+		method: http.MethodGet, path: target.EscapedPath(), query: target.Query(), header: http.Header{leaseHeader: {lease}},
+	})
 	if err != nil {
 		cancel()
 		return nil, err

@@ -71,7 +71,7 @@ func (b *bundle) run(t *testing.T, config engine.Config) *engine.Engine {
 
 // flow makes a workspace with one task, named task, from steps.
 func flow(steps map[string]core.FlowStep) *core.Workspace {
-	ws := &core.Workspace{Actions: map[string]*core.Action{}, Tasks: map[string]*core.Task{"task": {Flow: steps}}}
+	ws := &core.Workspace{Digest: "0123abcd", Actions: map[string]*core.Action{}, Tasks: map[string]*core.Task{"task": {Flow: steps}}}
 	for name, step := range steps {
 		if step.Action == "" {
 			step.Action = "act"

@@ -145,7 +145,7 @@ func (e *Engine) newJob(ctx context.Context, x Execute) (core.NewJob, error) {
 	job := core.NewJob{
 		Job: core.Job{
 			ID: id, Workspace: x.Workspace, TaskName: x.Task, Mode: task.Mode, Status: core.JobPending,
-			SourceType: x.Source, SourceID: x.SourceID, Revision: revision, DefinitionHash: p.hash,
+			SourceType: x.Source, SourceID: x.SourceID, Revision: revision, RevisionDigest: workspace.Digest, DefinitionHash: p.hash,
 			Input: input, Timeout: task.Timeout, Progress: core.Progress{OpenSteps: len(p.steps)},
 		},
 		Definition: p.body, IdempotencyKey: x.IdempotencyKey,

@@ -44,6 +44,7 @@ type Lease struct {
 	Attempt   int
 	Workspace string
 	Revision  string
+	Digest    string // of the revision's files
 }
 
 // Errors of reports whose lease does not hold.
@@ -119,7 +120,7 @@ func (c *leaseCache) get(ref StepRef) (heldLease, bool) {
 func (c *leaseCache) hold(step *core.ClaimedStep, worker uuid.UUID, hash []byte) Lease {
 	lease := Lease{
 		StepID: step.ID, JobID: step.JobID, StepName: step.Name, Attempt: step.Attempt,
-		Workspace: step.Workspace, Revision: step.Revision,
+		Workspace: step.Workspace, Revision: step.Revision, Digest: step.RevisionDigest,
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -181,9 +181,10 @@ func (e *Engine) secrets(workspace string) map[string]any {
 
 func newClaimed(c *core.ClaimedStep, mask []string) api.Claim {
 	claim := api.Claim{
-		StepID: int64(c.ID), Attempt: c.Attempt, Workspace: c.Workspace, Revision: c.Revision,
-		WorkspaceURL: "/worker/workspace/" + url.PathEscape(c.Workspace) + ".tar.gz?revision=" + url.QueryEscape(c.Revision),
-		JobID:        c.JobID.String(), StepName: c.Name, TaskName: c.TaskName, ActionName: c.ActionName,
+		StepID: int64(c.ID), Attempt: c.Attempt, Workspace: c.Workspace, Revision: c.Revision, RevisionDigest: c.RevisionDigest,
+		WorkspaceURL: fmt.Sprintf("/worker/workspace/%s.tar.gz?revision=%s&step_id=%d",
+			url.PathEscape(c.Workspace), url.QueryEscape(c.Revision), c.ID),
+		JobID: c.JobID.String(), StepName: c.Name, TaskName: c.TaskName, ActionName: c.ActionName,
 		ActionType: c.ActionType, Runner: c.Runner, TimeoutSecs: time.Duration(c.Timeout).Seconds(), Mask: mask,
 	}
 	if c.ActionImage != "" {

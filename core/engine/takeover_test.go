@@ -57,6 +57,7 @@ func TestStepsAreHandedOver(t *testing.T) {
 	t.Parallel()
 	b, w, id := one(t, engine.Config{StartLimit: time.Hour})
 	b.workspace.Secrets = map[string]any{"token": "very secret"}
+	require.NotEmpty(t, b.workspace.Digest)
 	b.execute(t, nil) // whose step is claimed and not started
 	b.execute(t, nil) // whose step is started, and cannot be found again
 	step := w.held()
@@ -68,6 +69,7 @@ func TestStepsAreHandedOver(t *testing.T) {
 	resumed := registered.Resume[0]
 	require.Equal(t, step.StepID, resumed.StepID)
 	require.Equal(t, "container 7", string(resumed.State))
+	require.Equal(t, b.workspace.Digest, resumed.RevisionDigest)
 	require.NotEqual(t, step.Lease, resumed.Lease)
 	require.Equal(t, []string{"very secret"}, resumed.Mask)
 	require.Equal(t, []any{"a", "shell", "local", "ws", "task", 1}, []any{

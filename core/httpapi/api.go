@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -60,8 +61,10 @@ type Logs interface {
 // Workspaces knows the loaded workspaces; see package workspace.
 type Workspaces interface {
 	List() []workspace.Status
+	Status(name string) (workspace.Status, error)
 	Workspace(name string) (*core.Workspace, string, error)
-	Tarball(ctx context.Context, name, revision string) (path string, err error)
+	Tarball(ctx context.Context, name, revision, digest string) (*os.File, error)
+	Refresh(ctx context.Context, name string) error
 	Ready() bool
 }
 

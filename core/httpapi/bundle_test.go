@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,15 +25,23 @@ import (
 	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/core/workspace"
+	"github.com/stroem/stroem/pluginapi"
 )
 
 const workerToken = "the shared worker token"
 
-// workspaces are fixed, in memory; their tarballs are files of the test.
+// workspaces are fixed, in memory; their tarballs are files of the test, one for each revision and digest.
 type workspaces struct {
 	loaded map[string]*core.Workspace
 	dir    string
+
+	mu        sync.Mutex
+	revision  string
+	refreshed []string // what Refresh was called for
+	refresh   func(ctx context.Context) (problem string, err error)
+	problem   string
 }
 
 func (w *workspaces) Workspace(name string) (*core.Workspace, string, error) {
@@ -37,36 +49,85 @@ func (w *workspaces) Workspace(name string) (*core.Workspace, string, error) {
 	if ws == nil {
 		return nil, "", core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
 	}
-	return ws, "rev-1", nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return ws, w.revision, nil
+}
+
+func (w *workspaces) Status(name string) (workspace.Status, error) {
+	if _, _, err := w.Workspace(name); err != nil {
+		return workspace.Status{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
+	s := workspace.Status{
+		Name: name, Revision: w.revision, Tasks: 2, Actions: 1, CheckedAt: at,
+		Source: pluginapi.Revision{ID: w.revision, Author: "Ada", Message: "made it", Time: at},
+	}
+	if w.problem != "" {
+		s.Error = w.problem
+		s.Diagnostics = workflow.Diagnostics{
+			{File: "a.yaml", Line: 3, Column: 5, Severity: workflow.SeverityError, Message: w.problem},
+			{File: "a.yaml", Line: 1, Column: 1, Severity: workflow.SeverityWarning, Message: "doubtful"},
+		}
+	}
+	return s, nil
 }
 
 func (w *workspaces) List() []workspace.Status {
-	return []workspace.Status{{Name: "default", Revision: "rev-1", Tasks: 2}}
+	list := []workspace.Status{}
+	for _, name := range slices.Sorted(maps.Keys(w.loaded)) {
+		s, _ := w.Status(name)
+		list = append(list, s)
+	}
+	return list
 }
 
-func (w *workspaces) Tarball(_ context.Context, name, revision string) (string, error) {
-	if w.loaded[name] == nil || revision != "rev-1" {
-		return "", core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
+func (w *workspaces) Tarball(_ context.Context, name, revision, digest string) (*os.File, error) {
+	f, err := os.Open(filepath.Join(w.dir, name+"-"+revision+"-"+digest+".tar.gz"))
+	if err != nil {
+		return nil, core.Errorf(core.CodeNotFound, "revision_gone", "Workspace '%s' has no revision %q", name, revision)
 	}
-	return filepath.Join(w.dir, "default.tar.gz"), nil
+	return f, nil
+}
+
+func (w *workspaces) Refresh(ctx context.Context, name string) error {
+	if _, _, err := w.Workspace(name); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	refresh := w.refresh
+	w.refreshed = append(w.refreshed, name)
+	w.mu.Unlock()
+	if refresh == nil {
+		return nil
+	}
+	problem, err := refresh(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.problem = problem
+	return err
 }
 
 func (w *workspaces) Ready() bool { return true }
 
 // bundle is the API on a real engine and database.
 type bundle struct {
-	t      *testing.T
-	url    string
-	api    *httpapi.API
-	store  *postgres.Store
-	loaded map[string]*core.Workspace
+	t          *testing.T
+	url        string
+	api        *httpapi.API
+	store      *postgres.Store
+	loaded     map[string]*core.Workspace
+	workspaces *workspaces
 }
 
 func newBundle(t *testing.T) *bundle {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "default.tar.gz"), []byte("a tarball"), 0o600))
-	ws := &workspaces{dir: dir, loaded: map[string]*core.Workspace{"default": {
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "default-rev-1-digest1.tar.gz"), []byte("a tarball"), 0o600))
+	ws := &workspaces{dir: dir, revision: "rev-1", loaded: map[string]*core.Workspace{"default": {
+		Digest:  "digest1",
 		Secrets: map[string]any{"password": "hunter22"},
 		Actions: map[string]*core.Action{"act": {Type: "shell", Spec: map[string]any{"cmd": "true"}}},
 		Tasks: map[string]*core.Task{
@@ -77,7 +138,7 @@ func newBundle(t *testing.T) *bundle {
 			"nightly": {Type: "scheduler", Cron: "0 3 * * *", Task: "task", Enabled: true},
 			"off":     {Type: "scheduler", Cron: "0 3 * * *", Task: "deep/typed"},
 		},
-	}}}
+	}, "other": {}}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 10, logger)
 	require.NoError(t, err)
@@ -85,7 +146,7 @@ func newBundle(t *testing.T) *bundle {
 	logs, err := joblog.Open(filepath.Join(dir, "logs"), nil)
 	require.NoError(t, err)
 	eng := engine.New(store, ws, logger, engine.Config{})
-	b := &bundle{t: t, store: store, loaded: ws.loaded, api: httpapi.New(httpapi.Config{
+	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, api: httpapi.New(httpapi.Config{
 		Engine: eng, Store: store, Logs: logs, Workspaces: ws, WorkerToken: workerToken, Logger: logger,
 	})}
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -44,6 +44,11 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 // validate holds an answer against the schema of its operation in the document.
 func (b *bundle) validate(path string, a answer) {
 	b.t.Helper()
+	b.validateAs("get", path, a)
+}
+
+func (b *bundle) validateAs(method, path string, a answer) {
+	b.t.Helper()
 	var document map[string]any
 	require.NoError(b.t, json.Unmarshal(b.get("/api/openapi.json").body, &document))
 	dig := func(value any, keys ...string) any {
@@ -54,7 +59,7 @@ func (b *bundle) validate(path string, a answer) {
 		}
 		return value
 	}
-	schema := dig(document, "paths", path, "get", "responses", "200", "content", "application/json", "schema")
+	schema := dig(document, "paths", path, method, "responses", "200", "content", "application/json", "schema")
 	data, err := json.Marshal(map[string]any{"$defs": dig(document, "components", "schemas"), "allOf": []any{schema}})
 	require.NoError(b.t, err)
 	var root jsonschema.Schema
@@ -196,28 +201,6 @@ func jobIDs(jobs []api.Job) []string {
 		ids[i] = job.JobID
 	}
 	return ids
-}
-
-func TestTarball(t *testing.T) {
-	t.Parallel()
-	b := newBundle(t)
-	token := b.register("w")
-	get := func(path, match string) answer {
-		return b.do(call{method: "GET", path: path, token: token, header: map[string]string{"If-None-Match": match}})
-	}
-	for _, path := range []string{"/worker/workspace/default.tar.gz", "/worker/workspace/default", "/worker/workspace/default.tar.gz?revision=rev-1"} {
-		a := get(path, `"other"`)
-		require.Equal(t, http.StatusOK, a.status)
-		require.Equal(t, "a tarball", string(a.body))
-		require.Equal(t, "application/gzip", a.header.Get("Content-Type"))
-		require.Equal(t, `"rev-1"`, a.header.Get("ETag"))
-		require.Equal(t, "rev-1", a.header.Get("X-Revision"))
-	}
-	require.Equal(t, http.StatusNotModified, get("/worker/workspace/default.tar.gz", `"rev-1"`).status)
-	require.Equal(t, http.StatusNotModified, get("/worker/workspace/default.tar.gz", "rev-1").status)
-	requireError(t, get("/worker/workspace/nope.tar.gz", ""), 404)
-	requireError(t, get("/worker/workspace/default.tar.gz?revision=..%2F..", ""), 404)
-	requireError(t, b.get("/worker/workspace/default.tar.gz"), 401)
 }
 
 func TestCancelAndWait(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/workspace"
 )
 
 func presentJob(j *core.Job) api.Job {
@@ -56,6 +57,20 @@ func presentStep(s *core.Step, secrets *redactor) (api.Step, error) {
 	}
 	step.Output, err = document(s.Output, secrets)
 	return step, err
+}
+
+func presentWorkspace(s workspace.Status) api.Workspace {
+	w := api.Workspace{
+		Name: s.Name, TasksCount: s.Tasks, ActionsCount: s.Actions, TriggersCount: s.Triggers, Revision: optional(s.Revision),
+		Error: s.Error, Errors: diagnostics(s.Diagnostics.Errors()), Warnings: diagnostics(s.Diagnostics.Warnings()),
+	}
+	if s.Revision != "" {
+		w.Sync = &api.WorkspaceSync{
+			Revision: s.Revision, Author: s.Source.Author, Message: s.Source.Message,
+			Time: optionalTime(s.Source.Time), CheckedAt: optionalTime(s.CheckedAt),
+		}
+	}
+	return w
 }
 
 func presentWorker(w *core.Worker) api.Worker {

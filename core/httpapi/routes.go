@@ -43,6 +43,10 @@ var (
 		{"q", "text that a line contains"},
 		{"wait_secs", "wait up to so many seconds (60) for a line"},
 	}
+	tarballQuery = []parameter{
+		{"revision", "that of the step's job, or the current one, which is the default"},
+		{"step_id", "the step that the lease is for; a claim's workspace_url has it"},
+	}
 	jobQuery = append([]parameter{
 		{"workspace", "only jobs of this workspace"},
 		{"task_name", "only jobs of this task; needs workspace"},
@@ -65,6 +69,7 @@ func (a *API) routes() []route {
 		{"GET", "/metrics", "getMetrics", "Metrics in the format of Prometheus", public, nil, nil, 0, nil, a.getMetrics},
 
 		{"GET", "/api/workspaces", "listWorkspaces", "All workspaces", user, nil, nil, 0, []api.Workspace{}, a.listWorkspaces},
+		{"POST", "/api/workspaces/:ws/refresh", "refreshWorkspace", "Ask the source of a workspace for the newest revision at once, and load it; tells what came of it", user, nil, nil, 0, api.Workspace{}, a.refreshWorkspace},
 		{"GET", "/api/workspaces/:ws/tasks", "listTasks", "The tasks of a workspace", user, nil, nil, 0, []api.TaskItem{}, a.listTasks},
 		{"GET", "/api/workspaces/:ws/tasks/:name", "getTask", "A task with its inputs, flow and triggers", user, nil, nil, 0, api.Task{}, a.getTask},
 		{"POST", "/api/workspaces/:ws/tasks/:name/execute", "executeTask", "Run a task; an Idempotency-Key makes repeating it safe", user, nil, api.ExecuteRequest{}, mib, api.ExecuteResponse{}, a.executeTask},
@@ -90,6 +95,6 @@ func (a *API) routes() []route {
 		{"POST", "/worker/jobs/:id/steps/:step/start", "startStep", "Report the start of one step", worker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.startStep},
 		{"POST", "/worker/jobs/:id/steps/:step/complete", "completeStep", "Report the end of one step", worker, nil, api.Completion{}, 4 * mib, api.Status{}, a.completeStep},
 		{"POST", "/worker/jobs/:id/logs", "appendLogs", "Add lines to a step's log, as JSON, or as NDJSON in storage format with ?step= and ?first=", worker, []parameter{{"step", "the step, with NDJSON"}, {"first", "number of the first line within the attempt, with NDJSON"}}, api.LogPush{}, 8 * mib, api.Status{}, a.appendLogs},
-		{"GET", "/worker/workspace/:ws", "getWorkspace", "The files of a workspace revision (name.tar.gz) as a gzipped tar", worker, []parameter{{"revision", "default: the current one"}}, nil, 0, nil, a.getWorkspace},
+		{"GET", "/worker/workspace/:ws", "getWorkspace", "The files of a workspace revision (name.tar.gz) as a gzipped tar, for a step whose lease is in X-Stroem-Lease", worker, tarballQuery, nil, 0, nil, a.getWorkspace},
 	}
 }

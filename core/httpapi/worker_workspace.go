@@ -2,10 +2,14 @@ package httpapi
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/engine"
 )
 
 // getWorkspace streams the tarball of a revision. A revision never changes, so its name is its entity tag.
@@ -16,34 +20,65 @@ func (a *API) getWorkspace(c *fiber.Ctx) error {
 	}
 	name = strings.TrimSuffix(name, ".tar.gz")
 	q := &query{c: c}
-	revision := q.text("revision")
+	revision, step := q.text("revision"), q.number("step_id", 0, 1, math.MaxInt64)
 	if q.err != nil {
 		return q.err
 	}
-	if revision == "" {
-		if _, revision, err = a.Workspaces.Workspace(name); err != nil {
-			return err
-		}
-	}
-	etag := `"` + revision + `"`
-	c.Set(fiber.HeaderETag, etag)
-	c.Set("X-Revision", revision)
-	for candidate := range strings.SplitSeq(c.Get(fiber.HeaderIfNoneMatch), ",") {
-		if candidate = strings.TrimSpace(candidate); candidate == etag || candidate == revision {
-			return c.SendStatus(fiber.StatusNotModified)
-		}
-	}
-	path, err := a.Workspaces.Tarball(requestContext(c), name, revision)
+	revision, digest, err := a.readable(c, name, revision, core.StepID(step))
 	if err != nil {
 		return err
 	}
-	file, err := os.Open(path) //nolint:gosec // a path of the workspace manager's making
-	if err != nil {
-		return fmt.Errorf("open tarball: %w", err)
+	etag := `"` + revision + `"`
+	for candidate := range strings.SplitSeq(c.Get(fiber.HeaderIfNoneMatch), ",") {
+		if candidate = strings.TrimSpace(candidate); candidate == etag || candidate == revision {
+			nameRevision(c, revision)
+			return c.SendStatus(fiber.StatusNotModified)
+		}
 	}
+	file, err := a.Workspaces.Tarball(requestContext(c), name, revision, digest)
+	if err != nil {
+		return err
+	}
+	nameRevision(c, revision)
+	return sendFile(c, file)
+}
+
+func nameRevision(c *fiber.Ctx, revision string) {
+	c.Set(fiber.HeaderETag, `"`+revision+`"`)
+	c.Set("X-Revision", revision)
+}
+
+// readable tells which revision of a workspace the caller asks for, and may have: that of the job whose step it holds a
+// lease for, or the current one of that job's workspace.
+func (a *API) readable(c *fiber.Ctx, name, asked string, step core.StepID) (revision, digest string, err error) {
+	if _, err := a.Workspaces.Status(name); err != nil {
+		return "", "", err
+	}
+	lease, err := a.Engine.CheckLease(requestContext(c), caller(c), engine.StepRef{StepID: step}, c.Get(leaseHeader))
+	if err != nil {
+		return "", "", err
+	}
+	switch {
+	case lease.Workspace != name:
+		return "", "", engine.ErrLeaseInvalid
+	case asked != "" && asked == lease.Revision:
+		return lease.Revision, lease.Digest, nil
+	}
+	ws, current, err := a.Workspaces.Workspace(name)
+	if err != nil {
+		return "", "", err
+	}
+	if asked != "" && asked != current {
+		return "", "", engine.ErrLeaseInvalid
+	}
+	return current, ws.Digest, nil
+}
+
+// sendFile streams a file and closes it.
+func sendFile(c *fiber.Ctx, file *os.File) error {
 	info, err := file.Stat()
 	if err != nil {
-		_ = file.Close()
+		_ = file.Close() // only read from
 		return fmt.Errorf("look at tarball: %w", err)
 	}
 	c.Set(fiber.HeaderContentType, "application/gzip")

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"github.com/stroem/stroem/core/workflow"
 )
 
+// refreshLimit is how long the answer to a refresh may take; it is less than what clients wait for.
+const refreshLimit = 100 * time.Second
+
 // nextRuns is how many fires of a trigger are shown.
 const nextRuns = 5
 
@@ -21,18 +25,34 @@ func (a *API) listWorkspaces(c *fiber.Ctx) error {
 	statuses := a.Workspaces.List()
 	list := make([]api.Workspace, len(statuses))
 	for i, s := range statuses {
-		list[i] = api.Workspace{
-			Name: s.Name, TasksCount: s.Tasks, ActionsCount: s.Actions, TriggersCount: s.Triggers, Revision: optional(s.Revision),
-			Error: s.Error, Errors: diagnostics(s.Diagnostics.Errors()), Warnings: diagnostics(s.Diagnostics.Warnings()),
-		}
-		if s.Revision != "" {
-			list[i].Sync = &api.WorkspaceSync{
-				Revision: s.Revision, Author: s.Source.Author, Message: s.Source.Message,
-				Time: optionalTime(s.Source.Time), CheckedAt: optionalTime(s.CheckedAt),
-			}
-		}
+		list[i] = presentWorkspace(s)
 	}
 	return c.JSON(list)
+}
+
+// refreshWorkspace answers once the source was asked and what it has was loaded. That this failed is told with the
+// workspace: the request itself was well.
+func (a *API) refreshWorkspace(c *fiber.Ctx) error {
+	name, err := param(c, "ws")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(a.polls, refreshLimit)
+	defer cancel()
+	err = a.Workspaces.Refresh(ctx, name)
+	switch {
+	case err == nil:
+	case core.ErrorCode(err) == core.CodeNotFound, a.polls.Err() != nil:
+		return err
+	case ctx.Err() != nil:
+		return core.Errorf(core.CodeUnavailable, "refresh_timed_out", "The source of workspace '%s' has not brought its newest revision within %s; "+
+			"the server goes on asking it at its own pace", name, refreshLimit)
+	}
+	status, err := a.Workspaces.Status(name)
+	if err != nil {
+		return err
+	}
+	return c.JSON(presentWorkspace(status))
 }
 
 func diagnostics(found workflow.Diagnostics) []api.Diagnostic {

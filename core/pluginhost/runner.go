@@ -65,7 +65,7 @@ func (h runnerHandle) follow(ctx context.Context, remains pluginapi.RemoveReques
 }
 
 // noticeLimit is how long it may take until the end of a process is noticed whose connection has broken.
-const noticeLimit = time.Second
+const noticeLimit = 5 * time.Second
 
 // Remove implements [pluginapi.Runner].
 func (h runnerHandle) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {

@@ -30,20 +30,21 @@ const (
 
 // script says what the plugin is that a test program acts as, and how it misbehaves.
 type script struct {
-	Kind    pluginapi.Kind `json:",omitempty"` // "": as its file is called
-	Name    string         `json:",omitempty"` // "": as its file is called
-	Types   []string       `json:",omitzero"`  // "type" or "type/runner"; nil: the plugin's name
-	Schema  string         `json:",omitempty"` // of its configuration
-	Hang    string         `json:",omitempty"` // where it goes no further
-	Exit    string         `json:",omitempty"` // where the process ends
-	Refuse  string         `json:",omitempty"` // why it does not take its configuration
-	Fail    string         `json:",omitempty"` // why it cannot be configured at the moment
-	Foreign string         `json:",omitempty"` // how it breaks the protocol
-	Flood   string         `json:",omitempty"` // what it prints without end: words for stderr
-	Panic   string         `json:",omitempty"` // where it panics
-	Await   string         `json:",omitempty"` // a file in Dir: the process ends at its start as long as it is not there
-	Print   []string       `json:",omitempty"` // lines for stderr
-	Dir     string         // where test and plugin talk: journal and health
+	Kind     pluginapi.Kind `json:",omitempty"` // "": as its file is called
+	Name     string         `json:",omitempty"` // "": as its file is called
+	Types    []string       `json:",omitzero"`  // "type" or "type/runner"; nil: the plugin's name
+	Schema   string         `json:",omitempty"` // of its configuration
+	Settings string         `json:",omitempty"` // schema of the settings of a workspace
+	Hang     string         `json:",omitempty"` // where it goes no further
+	Exit     string         `json:",omitempty"` // where the process ends
+	Refuse   string         `json:",omitempty"` // why it does not take its configuration
+	Fail     string         `json:",omitempty"` // why it cannot be configured at the moment
+	Foreign  string         `json:",omitempty"` // how it breaks the protocol
+	Flood    string         `json:",omitempty"` // what it prints without end: words for stderr
+	Panic    string         `json:",omitempty"` // where it panics
+	Await    string         `json:",omitempty"` // a file in Dir: the process ends at its start as long as it is not there
+	Print    []string       `json:",omitempty"` // lines for stderr
+	Dir      string         // where test and plugin talk: journal and health
 }
 
 // actor is what plugins of all kinds have in common.
@@ -125,6 +126,9 @@ func (a actor) Describe(context.Context) (*pluginapi.Description, error) {
 	d := &pluginapi.Description{Name: a.Name, Version: "1.2.3"}
 	if a.Schema != "" {
 		d.ConfigSchema = json.RawMessage(a.Schema)
+	}
+	if a.Settings != "" {
+		d.SettingsSchema = json.RawMessage(a.Settings)
 	}
 	if a.Kind != pluginapi.KindRunner {
 		return d, nil

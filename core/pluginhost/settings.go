@@ -27,18 +27,23 @@ func settings(c *candidate, d *pluginapi.Description) (json.RawMessage, error) {
 		}
 		return text, nil
 	}
-	resolved, err := schema.Resolve(d.ConfigSchema)
+	return text, matches(text, d.ConfigSchema, c.key()+".config")
+}
+
+// matches holds a JSON text against a schema.
+func matches(text, against json.RawMessage, where string) error {
+	resolved, err := schema.Resolve(against)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var value any // of JSON types alone
 	if err := json.Unmarshal(text, &value); err != nil {
-		return nil, fmt.Errorf("%s.config: %w", c.key(), err)
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	if err := resolved.Validate(value); err != nil {
-		return nil, violation(err, d.ConfigSchema).in(c.key() + ".config")
+		return violation(err, against).in(where)
 	}
-	return text, nil
+	return nil
 }
 
 // schemaViolation is what can be told about a value that does not match its schema.

@@ -86,8 +86,8 @@ func TestConfigurationErrorsNameTheKey(t *testing.T) {
 	for name, c := range map[string]struct{ registry, want string }{
 		"type":    {`{"host": "h", "port": "p"}`, `plugins.runner-test.config.registries.port: the plugin's schema asks for type: "integer"`},
 		"bound":   {`{"host": "h", "port": 0}`, `plugins.runner-test.config.registries.port: the plugin's schema asks for minimum: 1`},
-		"missing": {`{}`, `plugins.runner-test.config.registries: missing ["host"]`},
-		"unknown": {`{"host": "h", "prot": 1}`, `plugins.runner-test.config.registries: unknown ["prot"]`},
+		"missing": {`{}`, `plugins.runner-test.config.registries: missing "host"`},
+		"unknown": {`{"host": "h", "prot": 1}`, `plugins.runner-test.config.registries: unknown "prot"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -210,4 +210,35 @@ func TestArguments(t *testing.T) {
 	t.Parallel()
 	s := start(t, one(script{}), configure(func(p *pluginhost.PluginConfig) { p.Args = []string{"-v", "two words", "$HOME"} }))
 	require.Equal(t, []string{`["-v" "two words" "$HOME"]`}, s.journal("args"))
+}
+
+func TestSettingsOfAWorkspace(t *testing.T) {
+	t.Parallel()
+	const schema = `{"type": "object", "additionalProperties": false, "required": ["url"], "properties": {"url": {"type": "string"},
+		"auth": {"type": "object", "properties": {"token": {"type": "string"}}}}}`
+	s := start(t, map[string]script{"source-git": {Settings: schema}, "source-plain": {}, "source-broken": {Refuse: "not today"}}, serverKinds)
+	for settings, want := range map[string]string{
+		`{"url": "u", "auth": {"token": "t"}}`:   "",
+		`{"auth": {"token": "hunter2"}}`:         `workspaces.ops: missing "url"`,
+		`{"url": "u", "reff": "hunter2"}`:        `workspaces.ops: unknown "reff"`,
+		`{"url": 5}`:                             `workspaces.ops.url: the plugin's schema asks for type: "string"`,
+		`{"url": "u", "auth": "hunter2"}`:        `workspaces.ops.auth: the plugin's schema asks for type: "object"`,
+		`{"url": "u", "auth": {"token": 12345}}`: `workspaces.ops.auth.token: the plugin's schema asks for type: "string"`,
+	} {
+		checked, err := s.host.CheckSettings("git", "workspaces.ops", json.RawMessage(settings))
+		require.True(t, checked, settings)
+		if want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.EqualError(t, err, want)
+	}
+	checked, err := s.host.CheckSettings("plain", "workspaces.ops", json.RawMessage(`{"any": "thing"}`))
+	require.NoError(t, err)
+	require.True(t, checked, "a plugin without a schema takes what there is")
+	for _, unknown := range []string{"none", "broken"} {
+		checked, err = s.host.CheckSettings(unknown, "workspaces.ops", json.RawMessage(`{}`))
+		require.NoError(t, err)
+		require.False(t, checked, unknown)
+	}
 }

@@ -40,7 +40,7 @@ const claimAgain = `
 
 const claimColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_type, coalesce(s.action_image, ''),
 	s.runner, s.input, s.action_spec, s.attempt, coalesce(s.timeout_secs, 0), s.lease_hash,
-	j.workspace, j.task_name, coalesce(j.revision, ''), j.definition_hash, j.input`
+	j.workspace, j.task_name, coalesce(j.revision, ''), coalesce(j.revision_digest, ''), j.definition_hash, j.input`
 
 // takeStops returns the stops that a worker has not been told of lately, and notes that it is told now. Its condition is
 // that of an index in which there is hardly ever anything.
@@ -82,7 +82,7 @@ func scanClaimed(row pgx.CollectableRow) (core.ClaimedStep, error) {
 	var timeout float64
 	err := row.Scan(&c.ID, &c.JobID, &c.Name, &c.ActionName, &c.ActionType, &c.ActionImage,
 		&c.Runner, &c.Input, &c.Spec, &c.Attempt, &timeout, &c.LeaseHash,
-		&c.Workspace, &c.TaskName, &c.Revision, &c.DefinitionHash, &c.JobInput)
+		&c.Workspace, &c.TaskName, &c.Revision, &c.RevisionDigest, &c.DefinitionHash, &c.JobInput)
 	c.Timeout = duration(timeout)
 	c.Status = core.StepRunning
 	return c, err

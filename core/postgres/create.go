@@ -95,6 +95,7 @@ type jobRecord struct {
 	SourceID       *string         `json:"source_id"`
 	IdempotencyKey *string         `json:"idempotency_key"`
 	Revision       string          `json:"revision"`
+	RevisionDigest *string         `json:"revision_digest"`
 	DefinitionHash bytea           `json:"definition_hash"`
 	ParentJobID    *uuid.UUID      `json:"parent_job_id"`
 	ParentStepName *string         `json:"parent_step_name"`
@@ -103,19 +104,19 @@ type jobRecord struct {
 }
 
 const insertJobs = `
-	insert into job (job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision,
+	insert into job (job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision, revision_digest,
 		definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps)
-	select job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision,
+	select job_id, workspace, task_name, mode, status, input, source_type, source_id, idempotency_key, revision, revision_digest,
 		definition_hash, parent_job_id, parent_step_name, timeout_secs, open_steps
 	from json_to_recordset($1::json) as t (job_id uuid, workspace text, task_name text, mode text, status text,
-		input jsonb, source_type text, source_id text, idempotency_key text, revision text, definition_hash bytea,
+		input jsonb, source_type text, source_id text, idempotency_key text, revision text, revision_digest text, definition_hash bytea,
 		parent_job_id uuid, parent_step_name text, timeout_secs float8, open_steps int)`
 
 func newJobRecord(job *core.NewJob) jobRecord {
 	return jobRecord{
 		JobID: job.ID, Workspace: job.Workspace, TaskName: job.TaskName, Mode: job.Mode, Status: job.Status,
 		Input: job.Input, SourceType: job.SourceType, SourceID: optional(job.SourceID),
-		IdempotencyKey: optional(job.IdempotencyKey), Revision: job.Revision, DefinitionHash: job.DefinitionHash,
+		IdempotencyKey: optional(job.IdempotencyKey), Revision: job.Revision, RevisionDigest: optional(job.RevisionDigest), DefinitionHash: job.DefinitionHash,
 		ParentJobID: optional(job.ParentJobID), ParentStepName: optional(job.ParentStepName),
 		TimeoutSecs: optional(seconds(job.Timeout)), OpenSteps: job.Progress.OpenSteps,
 	}

@@ -162,7 +162,8 @@ func (s *Store) JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, er
 // StepLease returns a step's current attempt by its id, or by job and name if id is 0.
 func (s *Store) StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, name string) (step core.ClaimedStep, err error) {
 	const query = `
-		select s.step_id, s.job_id, s.step_name, s.attempt, s.status, s.worker_id, s.lease_hash, j.workspace, coalesce(j.revision, '')
+		select s.step_id, s.job_id, s.step_name, s.attempt, s.status, s.worker_id, s.lease_hash, j.workspace, coalesce(j.revision, ''),
+			coalesce(j.revision_digest, '')
 		from job_step s join job j using (job_id) where `
 	condition, args := "s.step_id = $1", []any{id}
 	if id == 0 {
@@ -170,7 +171,8 @@ func (s *Store) StepLease(ctx context.Context, id core.StepID, jobID uuid.UUID, 
 	}
 	var worker *uuid.UUID
 	err = s.hot.QueryRow(ctx, query+condition, args...).
-		Scan(&step.ID, &step.JobID, &step.Name, &step.Attempt, &step.Status, &worker, &step.LeaseHash, &step.Workspace, &step.Revision)
+		Scan(&step.ID, &step.JobID, &step.Name, &step.Attempt, &step.Status, &worker, &step.LeaseHash, &step.Workspace, &step.Revision,
+			&step.RevisionDigest)
 	step.WorkerID = value(worker)
 	if err != nil {
 		return core.ClaimedStep{}, notFound(fmt.Errorf("load lease: %w", err), "Step not found")

@@ -88,6 +88,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if err != nil {
 		return err
 	}
+	sources.Pinned = store.Pins
 	workspaces, err := workspace.New(sources)
 	if err != nil {
 		return err

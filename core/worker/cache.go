@@ -31,7 +31,7 @@ type cache struct {
 type revision struct {
 	ready     chan struct{} // closed once err or size is known
 	err       error
-	abandoned bool // err is only that whoever downloaded was stopped
+	abandoned bool // err is that of whoever downloaded alone
 	size      int64
 	users     int
 	used      time.Time
@@ -80,6 +80,12 @@ type opener func(ctx context.Context) (io.ReadCloser, error)
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$`)
 
+// ownError is an error of an opener that says nothing about the revision: another one may be let have it.
+type ownError struct{ err error }
+
+func (e *ownError) Error() string { return e.err.Error() }
+func (e *ownError) Unwrap() error { return e.err }
+
 // get returns the directory of a revision, downloading it if it is not there; several that need it at once wait for one
 // download. release must be called when the directory is not needed any more.
 func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (dir string, release func(), err error) {
@@ -91,7 +97,7 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (di
 		r, mine := c.use(dir)
 		if mine {
 			r.size, r.err = c.download(ctx, dir, open)
-			r.abandoned = r.err != nil && ctx.Err() != nil
+			r.abandoned = r.err != nil && (ctx.Err() != nil || errors.As(r.err, new(*ownError)))
 			c.settle(dir, r)
 		} else {
 			select {
@@ -108,7 +114,7 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (di
 		if r.err != nil && (mine || !r.abandoned) {
 			return "", nil, r.err
 		}
-		// Another attempt: whoever downloaded was stopped, or somebody has removed the directory.
+		// Another attempt: whoever downloaded was stopped or had no right to it any more, or somebody has removed the directory.
 	}
 }
 
@@ -228,7 +234,10 @@ func fill(ctx context.Context, dir string, open opener) (bytes int64, err error)
 	if err := archive.Unpack(ctx, body, dir, archive.DefaultLimits()); err != nil {
 		return 0, fmt.Errorf("unpack the workspace: %w", err)
 	}
-	return protect(dir)
+	if bytes, err = protect(dir); err != nil {
+		return 0, err
+	}
+	return bytes, archive.Flush(ctx, dir) // or a power failure leaves the directory with empty files
 }
 
 // protect takes the permission to write from a directory and everything in it, and returns how many bytes it holds.

@@ -19,6 +19,9 @@ func TestDrain(t *testing.T) {
 	p := startWorker(t, s, runner)
 	receive(t, gate.running)
 	receive(t, gate.running)
+	s.eventually("the server holds a claim for the slots that are free", func() bool {
+		return *s.claims[len(s.claims)-1].MaxSteps == 2 && s.open == 1
+	})
 	p.drain()
 	s.eventually("the worker only listens, and asks for no work", func() bool {
 		return *s.claims[len(s.claims)-1].MaxSteps == 0 && s.open == 1

@@ -22,7 +22,7 @@ func (s *session) resume(claims []api.Claim) {
 		s.slots.occupy()
 		r := s.steps.add(s.work, step)
 		r.resumed = true
-		release := s.cache.hold(step.Workspace, step.Revision) // the step may use its files
+		release := s.cache.hold(step.Workspace, filesOf(step)) // the step may use its files
 		s.group.Go(func() {
 			defer release()
 			s.carry(r)

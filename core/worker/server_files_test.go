@@ -60,8 +60,14 @@ func (s *server) archive(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	data, ok := s.archives[revision]
 	s.calls[r.RequestURI]++
+	lease := r.Header.Get("X-Stroem-Lease")
+	leased := lease != "" && slices.ContainsFunc(s.steps, func(st *step) bool { return st.Lease == lease })
 	s.announce()
 	s.mu.Unlock()
+	if !leased {
+		answer(w, http.StatusForbidden, api.Error{Error: "The lease is missing or wrong", Code: "lease_invalid"})
+		return
+	}
 	if !ok {
 		answer(w, http.StatusNotFound, api.Error{Error: "Revision not found", Code: "not_found"})
 		return

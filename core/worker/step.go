@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stroem/stroem/core"
@@ -68,8 +69,14 @@ func timeout(step *api.Claim) core.Duration {
 // ran is how long a step has run under workers before this one.
 func ran(step *api.Claim) time.Duration { return time.Duration(step.RanSecs * float64(time.Second)) }
 
-// runID names an attempt of a step to its runner.
+// runID names an attempt of a step to its runner. It names directories, too, whatever the server calls the job.
 func runID(job string, step int64, attempt int) string {
+	job = strings.Map(func(r rune) rune {
+		if r == '-' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '_'
+	}, job)
 	return job + "." + strconv.FormatInt(step, 10) + "." + strconv.Itoa(attempt)
 }
 

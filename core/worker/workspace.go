@@ -11,6 +11,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -50,10 +51,13 @@ func (s *session) revision(ctx context.Context, step *api.Claim) (dir string, re
 	defer cancel()
 	var delay backoff
 	for {
-		dir, release, err = s.cache.get(ctx, step.Workspace, step.Revision, func(ctx context.Context) (io.ReadCloser, error) {
-			body, err := s.server.Workspace(ctx, step.WorkspaceURL)
+		dir, release, err = s.cache.get(ctx, step.Workspace, filesOf(step), func(ctx context.Context) (io.ReadCloser, error) {
+			body, err := s.server.Workspace(ctx, step.WorkspaceURL, step.Lease)
 			if s.note(err) == nil {
 				return download{body}, nil
+			}
+			if client.IsCode(err, "lease_stale") || client.IsCode(err, "lease_invalid") {
+				return nil, &ownError{err}
 			}
 			if refused(err) {
 				return nil, err
@@ -64,6 +68,15 @@ func (s *session) revision(ctx context.Context, step *api.Claim) (dir string, re
 			return dir, release, err
 		}
 	}
+}
+
+// filesOf names the files of the step's revision. A revision's own name may stand for other files, if the workspace was
+// given another source.
+func filesOf(step *api.Claim) string {
+	if step.RevisionDigest == "" {
+		return step.Revision
+	}
+	return step.Revision + "." + step.RevisionDigest
 }
 
 // brokenOff is the error of a download that another attempt may bring to its end.

@@ -17,6 +17,7 @@ import (
 type current struct {
 	Source   string             `json:"source"` // hash of where it came from: another source is another workspace
 	Revision pluginapi.Revision `json:"revision"`
+	Digest   string             `json:"digest"` // of the revision's files
 }
 
 func (s Source) hash() string {
@@ -25,8 +26,8 @@ func (s Source) hash() string {
 }
 
 // remember writes down which revision is in use.
-func (m *Manager) remember(e *entry, revision pluginapi.Revision) error {
-	content, err := json.Marshal(current{Source: e.source.hash(), Revision: revision})
+func (m *Manager) remember(e *entry, revision pluginapi.Revision, files stored) error {
+	content, err := json.Marshal(current{Source: e.source.hash(), Revision: revision, Digest: files.digest})
 	if err != nil {
 		return fmt.Errorf("encode revision: %w", err)
 	}
@@ -51,16 +52,18 @@ func (m *Manager) restore(ctx context.Context, e *entry) {
 		return
 	}
 	var c current
-	if json.Unmarshal(content, &c) != nil || c.Source != e.source.hash() || !revisionRule.MatchString(c.Revision.ID) {
+	if json.Unmarshal(content, &c) != nil || c.Source != e.source.hash() {
 		return
 	}
-	if _, err := m.Dir(e.name, c.Revision.ID); err != nil {
+	files, ok := parseStored(stored{c.Revision.ID, c.Digest}.String())
+	if !ok || !m.has(e, files) {
 		return
 	}
-	workspace, diagnostics := m.read(e, c.Revision.ID)
+	workspace, diagnostics := m.read(e, files)
 	if workspace == nil || diagnostics.Err() != nil {
 		return
 	}
+	e.learn(files)
 	e.use(c.Revision, workspace, Status{Diagnostics: diagnostics})
 	m.config.Logger.InfoContext(ctx, "workspace loaded from before", "workspace", e.name, "revision", short(c.Revision.ID))
 	m.announce()

@@ -3,6 +3,7 @@ package workspace
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stroem/stroem/core"
@@ -16,7 +17,9 @@ type entry struct {
 	source Source
 
 	refreshing turn          // one look at the source, or at what is left of it, at a time
+	fetching   turn          // one revision at a time is brought here, or removed
 	packing    turn          // one tarball at a time
+	checked    atomic.Bool   // the settings are what the source plugin asks for
 	wake       chan struct{} // has the poll look at once
 
 	mu      sync.RWMutex
@@ -24,7 +27,9 @@ type entry struct {
 	content *core.Workspace // nil while none was good
 	status  Status
 	bad     badRevision
-	stale   bool // what is loaded is to be checked again, though the revision is the same
+	stale   bool              // what is loaded is to be checked again, though the revision is the same
+	digests map[string]string // by revision: what came from the source under this name
+	held    map[stored]int    // how many read from it
 }
 
 // badRevision is one that cannot be loaded. It is loaded again only now and then, or on request: what it lacks may be
@@ -41,7 +46,8 @@ const reloadAfter = time.Minute
 func newEntry(name string, source Source) *entry {
 	return &entry{
 		name: name, source: source, status: Status{Name: name},
-		refreshing: make(turn, 1), packing: make(turn, 1), wake: make(chan struct{}, 1),
+		refreshing: make(turn, 1), fetching: make(turn, 1), packing: make(turn, 1), wake: make(chan struct{}, 1),
+		digests: map[string]string{}, held: map[stored]int{},
 	}
 }
 
@@ -84,15 +90,44 @@ func (e *entry) recheck() {
 }
 
 // use puts a good revision in the place of the old one and tells whether it is another one.
-func (e *entry) use(revision pluginapi.Revision, content *core.Workspace, status Status) bool {
+func (e *entry) use(revision pluginapi.Revision, content *core.Workspace, status Status) (before stored, changed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	changed := e.status.Revision != revision.ID
+	before = e.stored()
+	changed = before != stored{revision.ID, content.Digest}
 	status.Name, status.Revision, status.Source = e.name, revision.ID, revision
 	status.Tasks, status.Actions, status.Triggers = len(content.Tasks), len(content.Actions), len(content.Triggers)
 	status.CheckedAt = e.status.CheckedAt
 	e.content, e.status, e.bad = content, status, badRevision{}
-	return changed
+	return before, changed
+}
+
+// stored is the revision in use; e.mu is held.
+func (e *entry) stored() stored {
+	if e.content == nil {
+		return stored{}
+	}
+	return stored{e.status.Revision, e.content.Digest}
+}
+
+// current is the revision in use, which is known once the source was asked.
+func (e *entry) current() (s stored, tried bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.stored(), e.tried
+}
+
+// learn notes what came from the source under a name.
+func (e *entry) learn(s stored) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.digests[s.id] = s.digest
+}
+
+func (e *entry) digestOf(id string) string {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.digests[id]
 }
 
 // reject notes that a revision cannot be used; the one before stays.
@@ -126,6 +161,15 @@ func (t turn) take(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+func (t turn) tryTake() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
 	}
 }
 

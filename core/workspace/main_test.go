@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,7 +124,21 @@ func status(t *testing.T, m *workspace.Manager, name string) workspace.Status {
 	return workspace.Status{}
 }
 
-// listing is all that is below dir but tarballs.
+// filesOf is the directory with the files of a revision, "" if it is not there.
+func filesOf(t *testing.T, dir, name, revision string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, name, revision+digestPattern))
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(found), 1)
+	return strings.Join(found, "")
+}
+
+// digestPattern is what stands behind the revision in the name of its directory.
+var digestPattern = "." + strings.Repeat("[0-9a-f]", 32)
+
+var digestSuffix = regexp.MustCompile(`\.[0-9a-f]{32}(/|$)`)
+
+// listing is all that is below dir but tarballs; the digests of revisions are left out.
 func listing(t *testing.T, dir string) []string {
 	t.Helper()
 	found := []string{}
@@ -134,7 +150,7 @@ func listing(t *testing.T, dir string) []string {
 			return fs.SkipDir
 		}
 		name, err := filepath.Rel(dir, path)
-		found = append(found, filepath.ToSlash(name))
+		found = append(found, digestSuffix.ReplaceAllString(filepath.ToSlash(name), "$1"))
 		return err
 	}))
 	return found

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"sync"
@@ -22,6 +21,9 @@ import (
 // Sources gives the source plugin of a type: folder, git, vendor.name. ok is false while it is not available.
 type Sources interface {
 	Source(name string) (source pluginapi.Source, ok bool)
+	// CheckSettings holds the settings of a workspace against what the plugin asks for. checked is false as long as
+	// that is not known. The error says which key is wrong, below where, and why, and repeats no value.
+	CheckSettings(name, where string, settings json.RawMessage) (checked bool, err error)
 }
 
 // Config says which workspaces there are, and where their revisions are kept.
@@ -32,6 +34,8 @@ type Config struct {
 	Logger     *slog.Logger
 	// Load reads the files of a revision, out of which no link leads; nil is workflow.Load without decryption.
 	Load func(files fs.FS) (*core.Workspace, workflow.Diagnostics)
+	// Pinned lists the revisions that unfinished jobs need, of all replicas; nil: nothing is ever removed.
+	Pinned func(ctx context.Context) ([]core.Pin, error)
 }
 
 // Source says where the files of a workspace come from.
@@ -103,20 +107,11 @@ func New(config Config) (*Manager, error) {
 	return m, nil
 }
 
-// read loads the files of a revision; links do not lead out of its directory.
-func (m *Manager) read(e *entry, revision string) (*core.Workspace, workflow.Diagnostics) {
-	root, err := os.OpenRoot(m.dir(e.name, revision))
-	if err != nil {
-		return nil, workflow.Diagnostics{{Severity: workflow.SeverityError, Message: err.Error()}}
-	}
-	defer func() { _ = root.Close() }() // only read from
-	return m.config.Load(root.FS())
-}
-
 // Run polls all sources, each at its own pace, until ctx ends. A workspace that was good in an earlier process is there
 // at once, whether or not its source answers.
 func (m *Manager) Run(ctx context.Context) {
 	var group sync.WaitGroup
+	group.Go(func() { m.pruneAll(ctx) })
 	for _, e := range m.all {
 		group.Go(func() {
 			m.restore(ctx, e)
@@ -143,6 +138,17 @@ func (m *Manager) Workspace(name string) (*core.Workspace, string, error) {
 		return nil, "", core.Errorf(core.CodeUnavailable, "workspace_unavailable", "Workspace '%s' cannot be used: %s", name, reason)
 	}
 	return e.content, e.status.Revision, nil
+}
+
+// Status returns the state of a workspace. Errors: not_found.
+func (m *Manager) Status(name string) (Status, error) {
+	e, err := m.entry(name)
+	if err != nil {
+		return Status{}, err
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.status, nil
 }
 
 // List returns the state of all workspaces by name.
@@ -185,30 +191,10 @@ func (m *Manager) announce() {
 	m.changed = make(chan struct{})
 }
 
-// Dir is the directory with the files of a revision, which are only to be read. Errors: not_found for a workspace or
-// revision that is not here.
-func (m *Manager) Dir(name, revision string) (string, error) {
-	if _, err := m.entry(name); err != nil {
-		return "", err
-	}
-	if revisionRule.MatchString(revision) {
-		dir := m.dir(name, revision)
-		if info, err := os.Lstat(dir); err == nil && info.Mode().Type() == fs.ModeDir {
-			return dir, nil
-		}
-	}
-	return "", core.Errorf(core.CodeNotFound, "", "Workspace '%s' has no revision %q", name, revision)
-}
-
 func (m *Manager) entry(name string) (*entry, error) {
 	e := m.all[name]
 	if e == nil {
 		return nil, core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
 	}
 	return e, nil
-}
-
-// dir is where the files of a revision are, or would be; both names have been checked.
-func (m *Manager) dir(name, revision string) string {
-	return filepath.Join(m.config.Dir, name, revision)
 }

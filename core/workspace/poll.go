@@ -27,7 +27,7 @@ func (m *Manager) poll(ctx context.Context, e *entry) {
 		if failures++; err == nil || core.ErrorCode(err) == core.CodeInvalid { // the source itself is well
 			failures = 0
 		}
-		timer := time.NewTimer(jitter(pause(e.source.Interval, failures)))
+		timer := time.NewTimer(together(time.Now(), jitter(pause(e.source.Interval, failures))))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -52,6 +52,18 @@ func pause(interval time.Duration, failures int) time.Duration {
 // jitter keeps many workspaces from asking at the same moment.
 func jitter(d time.Duration) time.Duration {
 	return d*9/10 + rand.N(d/5+1) //nolint:gosec // no secret
+}
+
+// beat is the time between two moments at which sources are asked.
+const beat = 200 * time.Millisecond
+
+// together moves the end of a pause to the nearest beat. Most of what it costs to ask hundreds of folders now and then is
+// to wake up server and plugin for each, so that some are asked together.
+func together(now time.Time, pause time.Duration) time.Duration {
+	if pause < 5*beat {
+		return pause
+	}
+	return now.Add(pause).Round(beat).Sub(now)
 }
 
 // Recheck loads all workspaces again, in the background, because what they are held against has changed. A workspace in

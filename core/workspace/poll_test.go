@@ -2,6 +2,7 @@ package workspace_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"sync/atomic"
 	"testing"
@@ -259,5 +260,33 @@ func TestRecheck(t *testing.T) {
 		before := loads
 		nextPoll()
 		require.Equal(t, before, loads, "it is known to be good")
+	})
+}
+
+// Many sources are asked in groups, because waking up for each costs more than asking it.
+func TestSourcesAreAskedTogether(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		all := sources{}
+		for i := range 50 {
+			all[fmt.Sprint("w", i)] = commit("r1", flow("a"))
+		}
+		c := configure(t.TempDir(), all)
+		for name, w := range c.Workspaces {
+			w.Interval = 2 * time.Second
+			c.Workspaces[name] = w
+		}
+		pass(77 * time.Millisecond) // it does not depend on when it is started
+		start(t, newManager(t, c))
+		pass(time.Minute)
+		moments := map[time.Time]int{}
+		for _, from := range all {
+			require.Greater(t, len(from.resolves), 25)
+			for _, at := range from.resolves[1:] {
+				require.Zero(t, at.Sub(at.Truncate(200*time.Millisecond)))
+				moments[at]++
+			}
+		}
+		require.Greater(t, len(moments), 100, "not all of them at once")
 	})
 }

@@ -2,11 +2,9 @@ package workspace
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"runtime/debug"
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/workflow"
@@ -18,9 +16,9 @@ const races = 3
 
 // update brings the newest revision of a workspace into use.
 func (m *Manager) update(ctx context.Context, e *entry, force bool) error {
-	source, ok := m.config.Sources.Source(e.source.Type)
-	if !ok {
-		return core.Errorf(core.CodeUnavailable, "", "the source plugin source-%s is not available", e.source.Type)
+	source, err := m.source(e)
+	if err != nil {
+		return err
 	}
 	for try := 1; ; try++ {
 		revision, err := source.Resolve(ctx, &pluginapi.ResolveRequest{Workspace: e.name, Settings: e.source.Settings})
@@ -33,84 +31,74 @@ func (m *Manager) update(ctx context.Context, e *entry, force bool) error {
 		if known, err := e.known(revision.ID, force); known {
 			return err
 		}
-		err = m.fetch(ctx, source, e, revision.ID)
+		files, err := m.fetch(ctx, source, e, revision.ID)
 		if pluginapi.CodeOf(err) == pluginapi.CodeNotFound && try < races {
 			continue // it changed in the meantime
 		}
 		if err != nil {
 			return &core.Error{Code: core.CodeUnavailable, Message: "cannot fetch revision " + short(revision.ID), Err: err}
 		}
-		return m.load(ctx, e, *revision)
+		return m.load(ctx, e, *revision, files)
 	}
 }
 
-// fetch fills the directory of a revision, unless it is there already. The directory appears with all its files, which
-// nobody changes after that.
-func (m *Manager) fetch(ctx context.Context, source pluginapi.Source, e *entry, id string) error {
-	dir := m.dir(e.name, id)
-	if _, err := os.Lstat(dir); err == nil {
-		return nil // from an earlier process
+// source returns the plugin that a workspace comes from, once the workspace's settings are what the plugin asks for.
+// Whether they are is known when the plugin has been up, and need not be looked at again. Errors: unavailable, invalid.
+func (m *Manager) source(e *entry) (pluginapi.Source, error) {
+	source, ok := m.config.Sources.Source(e.source.Type)
+	if !ok {
+		return nil, core.Errorf(core.CodeUnavailable, "", "the source plugin source-%s is not available", e.source.Type)
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), fetchPrefix)
-	if err != nil {
-		return fmt.Errorf("create a directory for the revision: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(tmp) }() // gone if all went well; else New tries again
-	fetched, err := source.Fetch(ctx, &pluginapi.FetchRequest{Workspace: e.name, Settings: e.source.Settings, Revision: id, Dir: tmp})
-	if err != nil {
-		return err
-	}
-	if fetched.ID != id {
-		return fmt.Errorf("the source fetched revision %q instead", fetched.ID)
-	}
-	if err := protect(tmp); err != nil {
-		return fmt.Errorf("make the revision read-only: %w", err)
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		return fmt.Errorf("put the revision in place: %w", err)
-	}
-	return nil
-}
-
-// protect makes the files below dir read-only for everybody. Directories stay as they are, so that they can be removed.
-func protect(dir string) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }() // nothing was written through it
-	if err := root.Chmod(".", 0o755); err != nil {
-		return err
-	}
-	return fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		info, err := entry.Info()
+	if !e.checked.Load() {
+		checked, err := m.config.Sources.CheckSettings(e.source.Type, "workspaces."+e.name, e.source.Settings)
 		if err != nil {
-			return err
+			return nil, core.Errorf(core.CodeInvalid, "", "%s", err)
 		}
-		mode := fs.FileMode(0o444)
-		if info.Mode()&0o111 != 0 {
-			mode = 0o555
+		e.checked.Store(checked)
+	}
+	return source, nil
+}
+
+// read loads the files of a revision; links do not lead out of its directory. A panic costs the revision alone.
+func (m *Manager) read(e *entry, s stored) (content *core.Workspace, diagnostics workflow.Diagnostics) {
+	defer func() {
+		if r := recover(); r != nil {
+			m.config.Logger.Error("a defect stopped the loading of a workspace", "workspace", e.name, "revision", short(s.id),
+				"panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack())) // the value may tell a secret
+			content, diagnostics = nil, problem("a defect of the server stopped the loading of this revision; its log says where")
 		}
-		return root.Chmod(name, mode)
-	})
+	}()
+	root, err := os.OpenRoot(m.dir(e, s))
+	if err != nil {
+		return nil, problem(err.Error())
+	}
+	defer func() { _ = root.Close() }() // only read from
+	if content, diagnostics = m.config.Load(root.FS()); content != nil {
+		content.Digest = s.digest
+	}
+	return content, diagnostics
+}
+
+func problem(message string) workflow.Diagnostics {
+	return workflow.Diagnostics{{Severity: workflow.SeverityError, Message: message}}
 }
 
 // load validates a revision and makes it the current one if it is good.
-func (m *Manager) load(ctx context.Context, e *entry, revision pluginapi.Revision) error {
-	content, diagnostics := m.read(e, revision.ID)
+func (m *Manager) load(ctx context.Context, e *entry, revision pluginapi.Revision, files stored) error {
+	content, diagnostics := m.read(e, files)
 	if content == nil || diagnostics.Err() != nil {
 		err := core.Errorf(core.CodeInvalid, "", "revision %s has errors: %s", short(revision.ID), firstLine(diagnostics))
 		e.reject(revision.ID, err, diagnostics)
 		return err
 	}
-	changed := e.use(revision, content, Status{Diagnostics: diagnostics})
+	before, changed := e.use(revision, content, Status{Diagnostics: diagnostics})
 	if !changed {
 		return nil
 	}
-	if err := m.remember(e, revision); err != nil {
+	if before.id != "" {
+		m.touch(e, before) // it was in use until now
+	}
+	if err := m.remember(e, revision, files); err != nil {
 		m.config.Logger.WarnContext(ctx, "a restart will not know the workspace's revision", "workspace", e.name, "error", err)
 	}
 	m.config.Logger.InfoContext(ctx, "workspace loaded", "workspace", e.name, "revision", short(revision.ID),
@@ -131,29 +119,4 @@ func firstLine(diagnostics workflow.Diagnostics) string {
 	default:
 		return fmt.Sprintf("%s (and %d more)", bad[0].String(), len(bad)-1)
 	}
-}
-
-const (
-	fetchPrefix  = ".fetch-"
-	packPrefix   = ".pack-"
-	tarballDir   = ".tarballs"
-	currentFile  = ".current.json"
-	currentDraft = ".current-"
-)
-
-// tidy makes the directories of a workspace and removes what a crash left half done.
-func (m *Manager) tidy(e *entry) error {
-	dir := filepath.Join(m.config.Dir, e.name)
-	if err := os.MkdirAll(filepath.Join(dir, tarballDir), 0o700); err != nil {
-		return err
-	}
-	var errs []error
-	for _, pattern := range []string{fetchPrefix + "*", filepath.Join(tarballDir, packPrefix+"*"), currentDraft + "*"} {
-		left, err := fs.Glob(os.DirFS(dir), filepath.ToSlash(pattern))
-		errs = append(errs, err)
-		for _, name := range left {
-			errs = append(errs, os.RemoveAll(filepath.Join(dir, filepath.FromSlash(name))))
-		}
-	}
-	return errors.Join(errs...)
 }

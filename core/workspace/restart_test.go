@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -79,6 +80,14 @@ func TestRestartAfterABadRevision(t *testing.T) {
 	})
 }
 
+// revisionIn is the directory of revision r1 in that of its workspace.
+func revisionIn(t *testing.T, dir string) string {
+	t.Helper()
+	place := filesOf(t, filepath.Dir(dir), filepath.Base(dir), "r1")
+	require.NotEmpty(t, place)
+	return place
+}
+
 // What is remembered is used only if it is whole, good and from the same source.
 func TestNotRestored(t *testing.T) {
 	t.Parallel()
@@ -94,12 +103,13 @@ func TestNotRestored(t *testing.T) {
 		"other type":      set(func(w *workspace.Source) { w.Type = "b" }),
 		"nothing is left": func(t *testing.T, dir string, _ *workspace.Config) { require.NoError(t, os.RemoveAll(dir)) },
 		"no revision": func(t *testing.T, dir string, _ *workspace.Config) {
-			require.NoError(t, os.RemoveAll(filepath.Join(dir, "r1")))
+			require.NoError(t, os.RemoveAll(revisionIn(t, dir)))
 		},
 		"a link for a revision": func(t *testing.T, dir string, _ *workspace.Config) {
 			elsewhere := filepath.Join(t.TempDir(), "r1")
-			require.NoError(t, os.Rename(filepath.Join(dir, "r1"), elsewhere))
-			require.NoError(t, os.Symlink(elsewhere, filepath.Join(dir, "r1")))
+			place := revisionIn(t, dir)
+			require.NoError(t, os.Rename(place, elsewhere))
+			require.NoError(t, os.Symlink(elsewhere, place))
 		},
 		"damaged": func(t *testing.T, dir string, _ *workspace.Config) { write(t, `{"source":`, dir, ".current.json") },
 		"path": func(t *testing.T, dir string, _ *workspace.Config) {
@@ -115,7 +125,7 @@ func TestNotRestored(t *testing.T) {
 			write(t, string(content), name)
 		},
 		"no longer good": func(t *testing.T, dir string, _ *workspace.Config) {
-			name := filepath.Join(dir, "r1", ".workflows", "flow.yaml")
+			name := filepath.Join(revisionIn(t, dir), ".workflows", "flow.yaml")
 			require.NoError(t, os.Remove(name))
 			write(t, broken[".workflows/flow.yaml"], name)
 		},
@@ -182,12 +192,14 @@ func TestNewRemovesWhatIsHalfDone(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Join(ws, ".fetch-1", "deep", "file"), 0o444))
 	write(t, "x", ws, ".tarballs", ".pack-1")
 	write(t, "x", ws, ".current-1")
-	write(t, "x", ws, ".tarballs", "r1.tar.gz")
+	write(t, "x", ws, ".gone-1", "deep", "file")
+	write(t, "x", ws, ".tarballs", filepath.Base(revisionIn(t, ws))+".tar.gz")
+	write(t, "x", ws, ".tarballs", "r0."+strings.Repeat("a", 32)+".tar.gz")
 	newManager(t, configure(dir, sources{"a": commit("r1", flow("one"))}))
 	require.Equal(t, []string{"a", "a/.current.json", "a/r1", "a/r1/.workflows", "a/r1/.workflows/flow.yaml"}, listing(t, dir))
 	tarballs, err := os.ReadDir(filepath.Join(ws, ".tarballs"))
 	require.NoError(t, err)
-	require.Len(t, tarballs, 1, "what is complete stays")
+	require.Len(t, tarballs, 1, "what is complete stays, as long as its revision does")
 }
 
 func TestNewErrors(t *testing.T) {

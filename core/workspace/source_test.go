@@ -2,6 +2,7 @@ package workspace_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"os"
@@ -68,6 +69,10 @@ type source struct {
 	onResolve func(ctx context.Context) error
 	onFetch   func(ctx context.Context, req *pluginapi.FetchRequest) error
 	fetchedID string // what Fetch says it fetched; "" is what it was asked for
+
+	unknown     bool   // it is not known what settings the plugin asks for
+	settingsErr string // what is wrong with them, after where
+	checks      int
 
 	resolves []time.Time
 	fetches  []pluginapi.FetchRequest
@@ -162,6 +167,20 @@ func (*source) CheckHealth(context.Context) (*pluginapi.Health, error) {
 	return &pluginapi.Health{State: pluginapi.Healthy}, nil
 }
 
+// checkSettings is what the plugin says of settings.
+func (s *source) checkSettings(where string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checks++
+	if s.unknown {
+		return false, nil
+	}
+	if s.settingsErr != "" {
+		return true, errors.New(where + s.settingsErr)
+	}
+	return true, nil
+}
+
 // sources are plugins by type.
 type sources map[string]*source
 
@@ -173,4 +192,12 @@ func (all sources) Source(name string) (pluginapi.Source, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s, !s.absent
+}
+
+func (all sources) CheckSettings(name, where string, _ json.RawMessage) (bool, error) {
+	s, ok := all[name]
+	if !ok {
+		return false, nil
+	}
+	return s.checkSettings(where)
 }

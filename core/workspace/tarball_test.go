@@ -2,6 +2,7 @@ package workspace_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/archive"
+	"github.com/stroem/stroem/core/workspace"
 )
 
 func TestNoSuchDirOrTarball(t *testing.T) {
@@ -48,9 +50,7 @@ func TestNoSuchDirOrTarball(t *testing.T) {
 		{"a", "r1\x00"},
 		{"a", "r1\n"},
 	} {
-		_, err := m.Dir(c[0], c[1])
-		requireCode(t, core.CodeNotFound, err)
-		_, err = m.Tarball(t.Context(), c[0], c[1])
+		_, err := m.Tarball(t.Context(), c[0], c[1], "")
 		requireCode(t, core.CodeNotFound, err)
 	}
 	require.NoDirExists(t, filepath.Join(dir, "c"), "asking makes nothing")
@@ -88,12 +88,15 @@ func TestTarball(t *testing.T) {
 
 	const callers = 8
 	var group sync.WaitGroup
-	paths, infos, errs := [callers]string{}, [callers]fs.FileInfo{}, [callers]error{}
+	infos, errs := [callers]fs.FileInfo{}, [callers]error{}
 	for i := range callers {
 		group.Go(func() {
-			if paths[i], errs[i] = m.Tarball(t.Context(), "a", "r1"); errs[i] == nil {
-				infos[i], errs[i] = os.Stat(paths[i])
+			f, err := m.Tarball(t.Context(), "a", "r1", "")
+			if err == nil {
+				infos[i], err = f.Stat()
+				err = errors.Join(err, f.Close())
 			}
+			errs[i] = err
 		})
 	}
 	group.Wait()
@@ -101,23 +104,29 @@ func TestTarball(t *testing.T) {
 		require.NoError(t, errs[i])
 		require.True(t, os.SameFile(infos[0], infos[i]), "it is packed once")
 	}
-	packed, err := os.ReadDir(filepath.Dir(paths[0]))
+	packed, err := os.ReadDir(filepath.Join(dir, "a", ".tarballs"))
 	require.NoError(t, err)
 	require.Len(t, packed, 1, "no draft is left")
+	require.Equal(t, content, tarball(t, m, "a", "r1", ""))
 
-	f, err := os.Open(paths[0])
+	later := newManager(t, configure(dir, sources{"a": commit("r1", content)})) // after a restart
+	f, err := later.Tarball(t.Context(), "a", "r1", "")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	info, err := f.Stat()
+	require.NoError(t, err)
+	require.True(t, os.SameFile(infos[0], info))
+}
+
+// tarball is what a revision's tarball holds.
+func tarball(t *testing.T, m *workspace.Manager, name, revision, digest string) files {
+	t.Helper()
+	f, err := m.Tarball(t.Context(), name, revision, digest)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, f.Close()) }()
 	got := t.TempDir()
 	require.NoError(t, archive.Unpack(t.Context(), f, got, archive.Limits{}))
-	require.Equal(t, content, contents(t, got))
-
-	later := newManager(t, configure(dir, sources{"a": commit("r1", content)})) // after a restart
-	path, err := later.Tarball(t.Context(), "a", "r1")
-	require.NoError(t, err)
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	require.True(t, os.SameFile(infos[0], info))
+	return contents(t, got)
 }
 
 func TestTarballIsCanceled(t *testing.T) {
@@ -128,12 +137,11 @@ func TestTarballIsCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 10 { // whether it still waits or packs already is left to chance
-		_, err := m.Tarball(ctx, "a", "r1")
+		_, err := m.Tarball(ctx, "a", "r1", "")
 		require.ErrorIs(t, err, context.Canceled)
 	}
 	left, err := os.ReadDir(filepath.Join(dir, "a", ".tarballs"))
 	require.NoError(t, err)
 	require.Empty(t, left, "no draft is left")
-	_, err = m.Tarball(t.Context(), "a", "r1")
-	require.NoError(t, err)
+	require.NotEmpty(t, tarball(t, m, "a", "r1", ""))
 }

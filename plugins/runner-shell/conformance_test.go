@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		hostMain(host)
 		return
 	}
+	if os.Getenv(actAsDaemon) != "" {
+		daemonMain()
+		return
+	}
 	var err error
 	if binaryDir, err = os.MkdirTemp("", "runner-shell-test"); err != nil {
 		panic(err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,11 +166,9 @@ func TestWhatAStepLeavesBehind(t *testing.T) {
 
 func TestProcessThatLeftItsGroupCannotHoldUpTheStep(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("setsid"); err != nil {
-		t.Skip("needs setsid")
-	}
-	f := setup(t, spec{Cmd: `setsid sh -c 'echo $$ >"$PIDFILE"; sleep 120' & while [ ! -s "$PIDFILE" ]; do sleep 0.01; done; echo done`}, nil)
+	f := setup(t, spec{Cmd: `"$DAEMON" & while [ ! -s "$PIDFILE" ]; do sleep 0.01; done; echo done`}, nil)
 	pidFile := filepath.Join(f.req.ScratchDir, "pid")
+	f.req.Env["DAEMON"], f.req.Env[actAsDaemon] = os.Args[0], "1"
 	f.req.Env["PIDFILE"] = pidFile
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -178,6 +177,19 @@ func TestProcessThatLeftItsGroupCannotHoldUpTheStep(t *testing.T) {
 	require.Equal(t, 0, result.ExitCode)
 	pid := decodePID(t, pidFile)
 	require.NoError(t, syscall.Kill(-pid, syscall.SIGKILL))
+}
+
+// actAsDaemon is the variable that makes the test's program a process that leaves its group, as daemons do.
+const actAsDaemon = "STROEM_TEST_DAEMON"
+
+func daemonMain() {
+	if _, err := syscall.Setsid(); err != nil {
+		panic(err)
+	}
+	if err := os.WriteFile(os.Getenv("PIDFILE"), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		panic(err)
+	}
+	<-time.After(2 * time.Minute) // unless it is killed
 }
 
 func decodePID(t *testing.T, path string) int {

@@ -19,6 +19,7 @@ type index struct {
 	files map[string]indexed
 	known map[string]indexed // of the scan before
 	now   time.Time
+	last  string // revision that the last scan found
 }
 
 type indexed struct {

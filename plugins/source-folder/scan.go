@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -47,6 +48,8 @@ func scan(ctx context.Context, folder *os.Root, v visitor) (*pluginapi.Revision,
 	}
 	err := fs.WalkDir(folder.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
+		case !utf8.ValidString(name):
+			return pluginapi.Errorf(pluginapi.CodeInvalid, "the name %q is not UTF-8", name)
 		case err != nil:
 			return err
 		case ctx.Err() != nil:

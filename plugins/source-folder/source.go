@@ -43,9 +43,21 @@ func (s *source) resolve(ctx context.Context, folder *os.Root, path string) (*pl
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	seen := x.renew()
-	return scan(ctx, folder, visitor{
+	revision, err := scan(ctx, folder, visitor{
 		file: func(name string, info fs.FileInfo) (digest, error) { return seen.digest(folder, name, info) },
 	})
+	if err == nil {
+		x.last = revision.ID
+	}
+	return revision, err
+}
+
+// expected tells whether a folder was last seen with this revision.
+func (s *source) expected(path, revision string) bool {
+	x := s.index(path)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.last == revision
 }
 
 func (s *source) index(path string) *index {
@@ -65,7 +77,8 @@ func (s *source) Fetch(ctx context.Context, req *pluginapi.FetchRequest) (*plugi
 		return nil, err
 	}
 	defer func() { _ = folder.Close() }() // only read from
-	if req.Revision != "" {               // say no before anything is copied
+	// Say no before anything is copied, unless it is most likely a yes: files that were just written are all read again.
+	if req.Revision != "" && !s.expected(path, req.Revision) {
 		current, err := s.resolve(ctx, folder, path)
 		if err != nil {
 			return nil, err

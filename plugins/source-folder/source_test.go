@@ -186,3 +186,14 @@ func BenchmarkResolveUnchanged(b *testing.B) {
 		}
 	}
 }
+
+func TestNamesAreUTF8(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a\xff", "a\xff/b"} {
+		dir := t.TempDir()
+		write(t, dir, map[string]string{"flow.yaml": "", name: "x"})
+		_, err := newSource().Resolve(t.Context(), &pluginapi.ResolveRequest{Settings: encode(t, dir)})
+		require.Equal(t, pluginapi.CodeInvalid, pluginapi.CodeOf(err), "got %v", err)
+		require.ErrorContains(t, err, `the name "a\xff" is not UTF-8`)
+	}
+}

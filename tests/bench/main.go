@@ -10,6 +10,8 @@
 //	P4  10,000 jobs of one step on a runner that does nothing   beside pgbench's simple update
 //	P5  fan-out of 1,000 and 10,000 steps in one job     beside P4
 //	P9  memory and processor time of an idle system
+//	W1  200 workspaces polled while nothing changes
+//	W2  a workspace of 10,000 files and 200 MB           beside cp and a step of a small workspace
 package main
 
 import (
@@ -49,9 +51,21 @@ func run(ctx context.Context, bin, out, only string) error {
 		return err
 	}
 	if err := measure(ctx, r, wanted, func() (*system, func(), error) {
-		s, err := newSystem(ctx, bin)
+		s, err := newSystem(ctx, bin, nil)
 		return s, s.close, err
 	}, []measurement[*system]{{"P9", idle}, {"P1", single}, {"P2", chain}, {"P3", many}, {"P4", noop}, {"P5", fan}}); err != nil {
+		return err
+	}
+	if err := measure(ctx, r, wanted, func() (*system, func(), error) {
+		s, err := newSystem(ctx, bin, writeFleet)
+		return s, s.close, err
+	}, []measurement[*system]{{"W1", polling}}); err != nil {
+		return err
+	}
+	if err := measure(ctx, r, wanted, func() (*system, func(), error) {
+		s, err := newSystem(ctx, bin, writeLarge)
+		return s, s.close, err
+	}, []measurement[*system]{{"W2", largeWorkspace}}); err != nil {
 		return err
 	}
 	return r.write(out)

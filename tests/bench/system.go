@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/coretest"
 )
@@ -26,11 +28,13 @@ type system struct {
 	database         string // with the schema
 	base             string // without
 	server, worker   *exec.Cmd
+	others           []*exec.Cmd // more workers
 }
 
 const token = "token of the benchmark"
 
-func newSystem(ctx context.Context, bin string) (s *system, err error) {
+// newSystem starts a system with the workspace of the tasks that are measured, and with others by name and directory.
+func newSystem(ctx context.Context, bin string, others func(dir string) (map[string]string, error)) (s *system, err error) {
 	s = &system{base: os.Getenv(coretest.DatabaseURL)}
 	if s.base == "" {
 		return nil, errors.New(coretest.DatabaseURL + " names no PostgreSQL: run `make bench`")
@@ -71,38 +75,51 @@ func newSystem(ctx context.Context, bin string) (s *system, err error) {
 	if err := writeWorkspace(workspace); err != nil {
 		return nil, err
 	}
+	workspaces := map[string]any{"default": map[string]any{"type": "folder", "path": workspace}}
+	if others != nil {
+		dirs, err := others(filepath.Join(s.dir, "workspaces"))
+		if err != nil {
+			return nil, err
+		}
+		for name, dir := range dirs {
+			workspaces[name] = map[string]any{"type": "folder", "path": dir}
+		}
+	}
 	plugins := map[string]any{"dir": filepath.Join(s.bin, "plugins")}
-	if s.server, err = s.start(ctx, "stroem-server", map[string]any{
+	if s.server, err = s.start(ctx, "stroem-server", "server", map[string]any{
 		"listen": s.listen, "data_dir": filepath.Join(s.dir, "server"), "db": map[string]any{"url": s.database}, "worker_token": token,
-		"workspaces": map[string]any{"default": map[string]any{"type": "folder", "path": workspace}}, "plugins": plugins,
+		"workspaces": workspaces, "plugins": plugins,
 	}); err != nil {
 		return nil, err
 	}
 	if err := until(ctx, func() bool { return s.Ready(ctx) == nil }); err != nil {
 		return nil, fmt.Errorf("the server: %w", err)
 	}
-	return s, s.startWorker(ctx)
+	s.worker, err = s.startWorker(ctx, "worker")
+	return s, err
 }
 
-func (s *system) startWorker(ctx context.Context) (err error) {
-	if s.worker, err = s.start(ctx, "stroem-worker", map[string]any{
-		"server_url": "http://" + s.listen, "worker_token": token, "worker_name": "bench", "data_dir": filepath.Join(s.dir, "worker"),
-		"max_concurrent": 4, "plugins": map[string]any{"dir": filepath.Join(s.bin, "plugins")},
-	}); err != nil {
-		return err
+// startWorker starts a worker that has its name as a tag, too.
+func (s *system) startWorker(ctx context.Context, name string) (*exec.Cmd, error) {
+	worker, err := s.start(ctx, "stroem-worker", name, map[string]any{
+		"server_url": "http://" + s.listen, "worker_token": token, "worker_name": name, "data_dir": filepath.Join(s.dir, name),
+		"max_concurrent": 4, "tags": []string{name}, "plugins": map[string]any{"dir": filepath.Join(s.bin, "plugins")},
+	})
+	if err != nil {
+		return nil, err
 	}
-	return until(ctx, func() bool {
+	return worker, until(ctx, func() bool {
 		workers, err := s.Workers(ctx, 10, 0)
-		return err == nil && len(workers) > 0
+		return err == nil && slices.ContainsFunc(workers, func(w api.Worker) bool { return w.Name == name })
 	})
 }
 
-func (s *system) start(ctx context.Context, program string, config map[string]any) (*exec.Cmd, error) {
+func (s *system) start(ctx context.Context, program, name string, config map[string]any) (*exec.Cmd, error) {
 	data, err := yaml.Marshal(config)
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(s.dir, program+".yaml")
+	file := filepath.Join(s.dir, name+".yaml")
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		return nil, err
 	}
@@ -114,7 +131,7 @@ func (s *system) start(ctx context.Context, program string, config map[string]an
 }
 
 func (s *system) close() {
-	for _, cmd := range []*exec.Cmd{s.worker, s.server} {
+	for _, cmd := range append(s.others, s.worker, s.server) {
 		if cmd != nil && cmd.Process != nil {
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			_ = cmd.Wait()

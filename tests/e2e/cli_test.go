@@ -65,6 +65,7 @@ func TestCommandLine(t *testing.T) {
 			"completed":          {[]string{"trigger", "greet", "--wait"}, 0, ""},
 			"failed":             {[]string{"trigger", "fail", "--wait"}, 1, ""},
 			"timed out":          {[]string{"trigger", "slow", "--wait", "--timeout", "200ms"}, 3, "has not ended after 200ms"},
+			"unknown workspace":  {[]string{"workspaces", "refresh", "nope"}, 1, "Server returned 404: Workspace 'nope' not found"},
 			"unknown task":       {[]string{"trigger", "nope"}, 1, "Server returned 404: Task not found"},
 			"unknown command":    {[]string{"nope"}, 2, "unknown command"},
 			"unknown flag":       {[]string{"jobs", "--nope"}, 2, "unknown flag"},
@@ -125,7 +126,8 @@ func TestCommandLine(t *testing.T) {
 		s := of(s, t)
 		require.Regexp(t, `(?m)^NAME +WORKSPACE +FOLDER +MODE$`, s.stroem("tasks").stdout)
 		require.Regexp(t, `(?m)^greet +default +demo +distributed$`, s.stroem("tasks").stdout)
-		require.Regexp(t, `(?m)^default +3 +3 +[0-9a-f]{12} +-$`, s.stroem("workspaces").stdout)
+		require.Regexp(t, `(?m)^default +3 +3 +[0-9a-f]{12} +\d+[sm] +- +\d+s +-$`, s.stroem("workspaces").stdout)
+		require.Regexp(t, `^Workspace default uses revision [0-9a-f]{12} \(\d+[sm] old\)\n$`, s.stroem("workspaces", "refresh", "default").stdout)
 		require.Regexp(t, `(?m)^w +active +shell `, s.stroem("workers").stdout)
 		require.Regexp(t, `(?m)^server +source-folder +\S+ +ready `, s.stroem("plugin", "list").stdout)
 		require.Regexp(t, `(?m)^w +runner-shell +\S+ +ready +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +0 +-$`, s.stroem("plugin", "list").stdout)

@@ -34,8 +34,8 @@ type SourceServiceClient interface {
 	// wait for remote services. No side effects but caches. The same content has the same revision.
 	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveResponse, error)
 	// Fetch fills an empty directory with the files of a revision and writes nowhere else (but its own caches). May take
-	// long. Not repeated with the same directory: after an error the host throws it away. NOT_FOUND when the revision no
-	// longer exists.
+	// long. Not repeated with the same directory: after an error the host throws it away. It may be an older revision than
+	// the current one, for a job that began with it. NOT_FOUND when the revision no longer exists.
 	//
 	// Steps may run as other users: everybody may read the files, nobody but their owner may write them, and what is
 	// executable in the source is executable by everybody. Links are relative and stay in the directory.
@@ -81,8 +81,8 @@ type SourceServiceServer interface {
 	// wait for remote services. No side effects but caches. The same content has the same revision.
 	Resolve(context.Context, *ResolveRequest) (*ResolveResponse, error)
 	// Fetch fills an empty directory with the files of a revision and writes nowhere else (but its own caches). May take
-	// long. Not repeated with the same directory: after an error the host throws it away. NOT_FOUND when the revision no
-	// longer exists.
+	// long. Not repeated with the same directory: after an error the host throws it away. It may be an older revision than
+	// the current one, for a job that began with it. NOT_FOUND when the revision no longer exists.
 	//
 	// Steps may run as other users: everybody may read the files, nobody but their owner may write them, and what is
 	// executable in the source is executable by everybody. Links are relative and stay in the directory.

@@ -1,0 +1,110 @@
+package pluginhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// start launches a process and configures it.
+func (s *supervisor) start(stop context.Context) {
+	checked, err := s.check(s.host.config.RequirePinned)
+	if err != nil {
+		s.on(eventRefused, err)
+		return
+	}
+	i, description, err := launch(stop, s.candidate, s.host.config.Limits, s.log)
+	if err != nil {
+		s.on(eventLost, fmt.Errorf("start: %w", err))
+		return
+	}
+	if err := s.unchanged(checked); err != nil {
+		i.stop(0)
+		s.on(eventLost, err)
+		return
+	}
+	s.on(eventDescribed, nil)
+	health, err := s.configure(stop, i, description)
+	if err != nil {
+		i.stop(0)
+		e := eventLost
+		if _, refused := errors.AsType[*refusal](err); refused {
+			e = eventRefused
+		}
+		s.on(e, err)
+		return
+	}
+	specs, err := specSchemas(description)
+	if err != nil { // which they were checked for
+		i.stop(0)
+		s.on(eventRefused, err)
+		return
+	}
+	s.mu.Lock()
+	s.current, s.description, s.specs = i, description, specs
+	s.mu.Unlock()
+	if health.State == pluginapi.Healthy {
+		s.on(eventHealthy, nil)
+	} else {
+		s.on(eventSick, errors.New(health.Message))
+	}
+}
+
+func (s *supervisor) configure(stop context.Context, i *instance, d *pluginapi.Description) (*pluginapi.Health, error) {
+	if err := checkDescription(s.candidate, d); err != nil {
+		return nil, &refusal{err}
+	}
+	if err := s.host.claim(s, d); err != nil {
+		return nil, &refusal{err}
+	}
+	config, err := settings(s.candidate, d)
+	if err != nil {
+		return nil, &refusal{err}
+	}
+	data, err := s.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(stop, s.host.config.Limits.Configure)
+	defer cancel()
+	if err := i.plugin().Configure(ctx, &pluginapi.Config{Settings: config, DataDir: data}); err != nil {
+		if pluginapi.CodeOf(err) == pluginapi.CodeInvalid {
+			return nil, refuse("configure: %w", err)
+		}
+		return nil, fmt.Errorf("configure: %w", err)
+	}
+	s.removeLost(stop, i)
+	health, err := s.health(stop, i)
+	if err != nil {
+		return nil, fmt.Errorf("ask for its health: %w", err)
+	}
+	return health, nil
+}
+
+func (s *supervisor) dataDir() (string, error) {
+	if s.host.config.DataDir == "" {
+		return "", nil
+	}
+	dir := filepath.Join(s.host.config.DataDir, s.file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("create the plugin's directory: %w", err)
+	}
+	return dir, nil
+}
+
+// removeLost has the new process remove what runs of processes before it left behind, before it is offered work.
+func (s *supervisor) removeLost(stop context.Context, i *instance) {
+	for _, entry := range s.runs.lost(i) {
+		ctx, cancel := context.WithTimeout(stop, s.host.config.Limits.Remove)
+		err := i.runner().Remove(ctx, entry.request())
+		cancel()
+		if err != nil {
+			s.log.WarnContext(stop, "remains of a lost run could not be removed", "run", entry.request().RunID, "error", err)
+		}
+		s.runs.done(entry)
+	}
+}
