@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -145,8 +146,12 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	repo, _ := repository(t)
 	base := strings.Repeat("0123456789abcdef\n", 600)
-	id := repo.Commit("large", map[string]string{"a": base, "b": base + "and more", "c": strings.Repeat("\x00", 3<<20), "d/e": "x"})
+	want := map[string]string{"a": base, "b": base + "and more", "c": strings.Repeat("\x00", 3<<20), "d/e": "x"}
+	id := repo.Commit("large", want)
 	repo.Git("gc", "--quiet")
+	_, files, err := start(t, `{"allow_file_urls": true}`).fetched(t.Context(), t, settings{URL: "file://" + repo.Dir}, id)
+	require.NoError(t, err)
+	require.True(t, maps.Equal(want, files), "without limits all of it is there")
 	for name, test := range map[string]struct{ config, want string }{
 		"files":      {`"max_files": 4`, "more than 4 files"},
 		"bytes":      {`"max_bytes": 100000`, "more than 100000 bytes (max_bytes)"},
