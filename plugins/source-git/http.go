@@ -61,7 +61,7 @@ func (s *webs) transport(w *workspace) (*http.Transport, error) {
 		}
 	}
 	t := &http.Transport{
-		Proxy:                 func(r *http.Request) (*url.URL, error) { return s.proxy(r.URL) },
+		Proxy:                 s.proxyFor,
 		DialContext:           newDialer().DialContext,
 		TLSClientConfig:       trust,
 		ForceAttemptHTTP2:     true,
@@ -72,6 +72,14 @@ func (s *webs) transport(w *workspace) (*http.Transport, error) {
 	}
 	s.all[key] = t
 	return t, nil
+}
+
+func (s *webs) proxyFor(req *http.Request) (*url.URL, error) {
+	proxy, err := s.proxy(req.URL)
+	if err != nil { // it shows the variable, which may hold a password
+		return nil, pluginapi.Errorf(pluginapi.CodePrecondition, "the proxy that the environment names is no URL")
+	}
+	return proxy, nil
 }
 
 // close ends the connections that nobody uses.

@@ -256,20 +256,23 @@ func TestProxy(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, id, got)
 	require.Equal(t, int64(1), asked.Load())
+
+	broken := start(t, "{}")
+	broken.webs.proxy = (&httpproxy.Config{HTTPProxy: "http://ada:hunter2@[bad"}).ProxyFunc()
+	_, err = broken.resolved(t.Context(), t, settings{URL: "http://git.example.com/repo.git"})
+	require.Error(t, err)
+	requireHidden(t, err.Error(), "hunter2")
 }
 
 func TestRemoteThatHangs(t *testing.T) {
 	t.Parallel()
-	asked := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		close(asked)
+		cancel()
 		<-r.Context().Done()
 	}))
 	t.Cleanup(server.Close)
-	s, of := start(t, "{}"), settings{URL: server.URL + "/repo.git"}
-	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-asked; cancel() }()
-	_, err := s.resolved(ctx, t, of)
+	_, err := start(t, "{}").resolved(ctx, t, settings{URL: server.URL + "/repo.git"})
 	require.ErrorIs(t, err, context.Canceled)
 	limited := start(t, `{"timeout_secs": 1}`)
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))

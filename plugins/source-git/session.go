@@ -27,7 +27,7 @@ type session interface {
 }
 
 // maxRefs is how long the list of a remote's branches and tags may be.
-const maxRefs = 256 << 20
+const maxRefs = 64 << 20
 
 // readRefs reads the list of a remote's branches and tags.
 func readRefs(r io.Reader) (*packp.AdvRefs, error) {
@@ -35,9 +35,8 @@ func readRefs(r io.Reader) (*packp.AdvRefs, error) {
 	if err := refs.Decode(io.LimitReader(r, maxRefs)); err != nil {
 		return nil, err
 	}
-	// What the decoder of the answer does not know must not be asked for.
-	refs.Capabilities.Delete(capability.MultiACK)
-	refs.Capabilities.Delete(capability.MultiACKDetailed)
+	// Packs have to be complete. The kinds of acknowledgements need no care: nothing is told that could be acknowledged, but
+	// some servers (Azure DevOps) serve only who asks for them.
 	refs.Capabilities.Delete(capability.ThinPack)
 	if format := refs.Capabilities.Get("object-format"); len(format) > 0 && format[0] != "sha1" {
 		return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "the repository has object ids of the kind %.20q; only sha1 is supported", format[0])
