@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"golang.org/x/net/http/httpproxy"
+	"golang.org/x/net/proxy"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -18,6 +19,7 @@ import (
 type source struct {
 	logger *slog.Logger
 	webs   *webs
+	ssh    proxy.Dialer
 	config config
 	store  *store
 	warned sync.Map // by URL: that it was said that credentials go over plain http
@@ -28,7 +30,7 @@ const resolveLimit = 30 * time.Second
 
 func newSource(logger *slog.Logger) *source {
 	return &source{
-		logger: logger, config: defaultConfig(), store: &store{},
+		logger: logger, config: defaultConfig(), store: &store{}, ssh: proxy.FromEnvironmentUsing(newDialer()),
 		webs: &webs{proxy: httpproxy.FromEnvironment().ProxyFunc(), all: map[[32]byte]*http.Transport{}},
 	}
 }
@@ -122,7 +124,7 @@ func (s *source) converse(ctx context.Context, w *workspace, talk func(session, 
 	var err error
 	switch w.remote.scheme {
 	case schemeSSH:
-		conversation, err = openSSH(ctx, w)
+		conversation, err = openSSH(ctx, s.ssh, w)
 	case schemeFile:
 		conversation, err = openFile(ctx, w)
 	default:

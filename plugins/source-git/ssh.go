@@ -17,8 +17,8 @@ import (
 // sshHandshake bounds what comes before git-upload-pack runs.
 const sshHandshake = 20 * time.Second
 
-// openSSH connects, authenticates and starts git-upload-pack. It takes a SOCKS proxy from the environment (ALL_PROXY).
-func openSSH(ctx context.Context, w *workspace) (_ session, err error) {
+// openSSH connects by way of the dialer, authenticates, and starts git-upload-pack.
+func openSSH(ctx context.Context, dialer proxy.Dialer, w *workspace) (_ session, err error) {
 	keys, err := w.hostKeys()
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func openSSH(ctx context.Context, w *workspace) (_ session, err error) {
 		return nil, err
 	}
 	defer done()
-	conn, err := dialSSH(ctx, w.remote.address())
+	conn, err := dial(ctx, dialer, w.remote.address())
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -82,8 +82,7 @@ func openSSH(ctx context.Context, w *workspace) (_ session, err error) {
 	return p, nil
 }
 
-func dialSSH(ctx context.Context, address string) (net.Conn, error) {
-	dialer := proxy.FromEnvironmentUsing(newDialer())
+func dial(ctx context.Context, dialer proxy.Dialer, address string) (net.Conn, error) {
 	if d, ok := dialer.(proxy.ContextDialer); ok {
 		return d.DialContext(ctx, "tcp", address)
 	}
