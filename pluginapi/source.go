@@ -35,7 +35,7 @@ type FetchRequest struct {
 	Dir       string // absolute, exists, empty
 }
 
-// Revision is a state of a workspace's files.
+// Revision is a state of a workspace's files. Resolve may leave out all but the ID if that costs more; Fetch has it then.
 type Revision struct {
 	ID      string // [0-9A-Za-z._-], at most 128 bytes, beginning with a letter, a digit or _
 	Time    time.Time

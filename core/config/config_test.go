@@ -55,6 +55,10 @@ func TestServerEverything(t *testing.T) {
 			"ops": {Type: "git", PollInterval: 90 * time.Second, Settings: config.Settings{
 				"url": "https://git.example.com/ops.git", "ref": "1.10", "auth": map[string]any{"type": "token", "token": "123"},
 			}},
+			"infra": {Type: "git", PollInterval: time.Minute, Settings: config.Settings{
+				"url": "git@git.example.com:infra.git", "ref": "main", "known_hosts": "git.example.com ssh-ed25519 AAAA",
+				"insecure_skip_tls_verify": true, "auth": map[string]any{"type": "ssh_key", "key_path": "/id", "passphrase": "p"},
+			}},
 			"art": {Type: "acme.artifact", PollInterval: time.Minute, Settings: config.Settings{"image": "x", "depth": 2}},
 		},
 		WorkerToken: "t",

@@ -43,6 +43,7 @@ func TestProblems(t *testing.T) {
 		"no path":      {minimalServer + "workspaces: {a: {type: folder}}", "", []string{"workspaces.a.path: is required"}},
 		"no git url":   {minimalServer + "workspaces: {a: {type: git}}", "", []string{"workspaces.a.url: is required"}},
 		"git auth":     {minimalServer + "workspaces: {a: {type: git, url: u, auth: {type: magic}}}", "", []string{`workspaces.a.auth.type: "magic" is not one of`}},
+		"git basic":    {minimalServer + "workspaces: {a: {type: git, url: u, auth: {type: basic, username: x}}}", "", []string{"workspaces.a.auth: username and password are required"}},
 		"git token":    {minimalServer + "workspaces: {a: {type: git, url: u, auth: {type: token}}}", "", []string{"workspaces.a.auth.token: is required"}},
 		"ws key":       {minimalServer + "workspaces: {a: {type: folder, paht: /x}}", "", []string{"a.path: is required", "did you mean path?"}},
 		"ws name":      {minimalServer + "workspaces: {../etc: {type: folder, path: /x}}", "", []string{"workspaces.../etc: a name starts with"}},

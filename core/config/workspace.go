@@ -40,19 +40,27 @@ type folder struct {
 }
 
 type git struct {
-	Type         string        `yaml:"type"`
-	PollInterval time.Duration `yaml:"poll_interval_secs"`
-	URL          string        `yaml:"url" config:"required"`
-	Ref          string        `yaml:"ref"`
-	Auth         *gitAuth      `yaml:"auth"`
+	Type           string        `yaml:"type"`
+	PollInterval   time.Duration `yaml:"poll_interval_secs"`
+	URL            string        `yaml:"url" config:"required"`
+	Ref            string        `yaml:"ref"`
+	Auth           *gitAuth      `yaml:"auth"`
+	KnownHosts     string        `yaml:"known_hosts"`
+	KnownHostsPath string        `yaml:"known_hosts_path"`
+	AcceptAnyHost  bool          `yaml:"insecure_accept_any_host"`
+	CA             string        `yaml:"ca"`
+	CAPath         string        `yaml:"ca_path"`
+	SkipTLSVerify  bool          `yaml:"insecure_skip_tls_verify"`
 }
 
 type gitAuth struct {
-	Type     string `yaml:"type" config:"required"`
-	KeyPath  string `yaml:"key_path"`
-	Key      string `yaml:"key"`
-	Token    string `yaml:"token"`
-	Username string `yaml:"username"`
+	Type       string `yaml:"type" config:"required"`
+	KeyPath    string `yaml:"key_path"`
+	Key        string `yaml:"key"`
+	Passphrase string `yaml:"passphrase"`
+	Token      string `yaml:"token"`
+	Username   string `yaml:"username"`
+	Password   string `yaml:"password"`
 }
 
 // decodeSection reads the keys that the workspace's type has.
@@ -84,21 +92,34 @@ func (w *Workspace) decodeSection(d *decoder, node *yaml.Node, key string) {
 
 func (c *git) settings(d *decoder, key string) Settings {
 	s := Settings{"url": c.URL, "ref": c.Ref}
+	add := func(to map[string]any, values map[string]string) {
+		for name, value := range values {
+			if value != "" {
+				to[name] = value
+			}
+		}
+	}
+	add(s, map[string]string{"known_hosts": c.KnownHosts, "known_hosts_path": c.KnownHostsPath, "ca": c.CA, "ca_path": c.CAPath})
+	for name, on := range map[string]bool{"insecure_accept_any_host": c.AcceptAnyHost, "insecure_skip_tls_verify": c.SkipTLSVerify} {
+		if on {
+			s[name] = true
+		}
+	}
 	if c.Auth == nil {
 		return s
 	}
-	d.oneOf(join(key, "auth.type"), c.Auth.Type, "ssh_key", "token")
+	d.oneOf(join(key, "auth.type"), c.Auth.Type, "ssh_key", "token", "basic")
 	if c.Auth.Type == "token" && c.Auth.Token == "" {
 		d.add(join(key, "auth.token"), "is required for auth of type token")
 	}
-	auth := map[string]any{}
-	for name, value := range map[string]string{
-		"type": c.Auth.Type, "key_path": c.Auth.KeyPath, "key": c.Auth.Key, "token": c.Auth.Token, "username": c.Auth.Username,
-	} {
-		if value != "" {
-			auth[name] = value
-		}
+	if c.Auth.Type == "basic" && (c.Auth.Username == "" || c.Auth.Password == "") {
+		d.add(join(key, "auth"), "username and password are required for auth of type basic")
 	}
+	auth := map[string]any{}
+	add(auth, map[string]string{
+		"type": c.Auth.Type, "key_path": c.Auth.KeyPath, "key": c.Auth.Key, "passphrase": c.Auth.Passphrase,
+		"token": c.Auth.Token, "username": c.Auth.Username, "password": c.Auth.Password,
+	})
 	s["auth"] = auth
 	return s
 }

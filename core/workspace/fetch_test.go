@@ -52,6 +52,16 @@ func TestSourceChangesBeforeFetch(t *testing.T) {
 	}
 }
 
+// A source may have nothing but the id until it fetches.
+func TestSourceThatTellsMoreLater(t *testing.T) {
+	t.Parallel()
+	from := commit("r1", flow("one"))
+	from.terse = true
+	m := newManager(t, configure(t.TempDir(), sources{"a": from}))
+	require.NoError(t, m.Refresh(t.Context(), "a"))
+	require.Equal(t, *describe("r1"), status(t, m, "a").Source)
+}
+
 func TestFailedFetch(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

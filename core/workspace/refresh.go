@@ -31,12 +31,15 @@ func (m *Manager) update(ctx context.Context, e *entry, force bool) error {
 		if known, err := e.known(revision.ID, force); known {
 			return err
 		}
-		files, err := m.fetch(ctx, source, e, revision.ID)
+		files, fetched, err := m.fetch(ctx, source, e, revision.ID)
 		if pluginapi.CodeOf(err) == pluginapi.CodeNotFound && try < races {
 			continue // it changed in the meantime
 		}
 		if err != nil {
 			return &core.Error{Code: core.CodeUnavailable, Message: "cannot fetch revision " + short(revision.ID), Err: err}
+		}
+		if fetched != nil && *revision == (pluginapi.Revision{ID: revision.ID}) {
+			revision = fetched // some sources know nothing but the id before
 		}
 		return m.load(ctx, e, *revision, files)
 	}

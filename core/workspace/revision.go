@@ -77,41 +77,42 @@ func (m *Manager) find(e *entry, id, digest string) (stored, bool) {
 }
 
 // fetch brings a revision here, unless it came from this source already. The directory appears with all its files, which
-// are on the disk by then and which nobody changes after that. Errors are those of the source.
-func (m *Manager) fetch(ctx context.Context, source pluginapi.Source, e *entry, id string) (stored, error) {
+// are on the disk by then and which nobody changes after that. What the source tells of the revision is nil if it was here.
+// Errors are those of the source.
+func (m *Manager) fetch(ctx context.Context, source pluginapi.Source, e *entry, id string) (stored, *pluginapi.Revision, error) {
 	if err := e.fetching.take(ctx); err != nil {
-		return stored{}, err
+		return stored{}, nil, err
 	}
 	defer e.fetching.give()
 	if digest := e.digestOf(id); digest != "" && m.has(e, stored{id, digest}) {
 		m.touch(e, stored{id, digest})
-		return stored{id, digest}, nil
+		return stored{id, digest}, nil, nil
 	}
 	tmp, err := os.MkdirTemp(filepath.Join(m.config.Dir, e.name), fetchPrefix)
 	if err != nil {
-		return stored{}, fmt.Errorf("create a directory for the revision: %w", err)
+		return stored{}, nil, fmt.Errorf("create a directory for the revision: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(tmp) }() // gone if all went well; else New tries again
 	fetched, err := source.Fetch(ctx, &pluginapi.FetchRequest{Workspace: e.name, Settings: e.source.Settings, Revision: id, Dir: tmp})
 	if err != nil {
-		return stored{}, err
+		return stored{}, nil, err
 	}
 	if fetched.ID != id {
-		return stored{}, fmt.Errorf("the source fetched revision %q instead", fetched.ID)
+		return stored{}, nil, fmt.Errorf("the source fetched revision %q instead", fetched.ID)
 	}
 	if err := protect(tmp); err != nil {
-		return stored{}, fmt.Errorf("make the revision read-only: %w", err)
+		return stored{}, nil, fmt.Errorf("make the revision read-only: %w", err)
 	}
 	digest, err := archive.Digest(ctx, tmp)
 	if err != nil {
-		return stored{}, fmt.Errorf("name the revision: %w", err)
+		return stored{}, nil, fmt.Errorf("name the revision: %w", err)
 	}
 	s := stored{id, digest[:digestLength]}
 	if err := m.keep(ctx, e, s, tmp); err != nil {
-		return stored{}, fmt.Errorf("put the revision in place: %w", err)
+		return stored{}, nil, fmt.Errorf("put the revision in place: %w", err)
 	}
 	e.learn(s)
-	return s, nil
+	return s, fetched, nil
 }
 
 // keep puts the directory of a revision in its place, unless it is there.
@@ -185,7 +186,7 @@ func (m *Manager) obtain(ctx context.Context, e *entry, id, digest string) (s st
 	defer cancel()
 	source, err := m.source(e)
 	if err == nil {
-		s, err = m.fetch(ctx, source, e, id)
+		s, _, err = m.fetch(ctx, source, e, id)
 	}
 	switch {
 	case pluginapi.CodeOf(err) == pluginapi.CodeNotFound:

@@ -64,6 +64,7 @@ type source struct {
 	current    string
 	revisions  map[string]files
 	absent     bool  // the plugin is not there
+	terse      bool  // Resolve tells nothing but the id
 	resolveErr error // what Resolve returns instead
 	// onResolve and onFetch run before the answer is made; their error is the answer.
 	onResolve func(ctx context.Context) error
@@ -123,6 +124,9 @@ func (s *source) Resolve(ctx context.Context, _ *pluginapi.ResolveRequest) (*plu
 	defer s.mu.Unlock()
 	if s.resolveErr != nil {
 		return nil, s.resolveErr
+	}
+	if s.terse {
+		return &pluginapi.Revision{ID: s.current}, nil
 	}
 	return describe(s.current), nil
 }

@@ -235,7 +235,8 @@ func (x *FetchResponse) GetRevision() *Revision {
 	return nil
 }
 
-// Revision is a state of a workspace's files.
+// Revision is a state of a workspace's files. Time, author and message may be missing in the answer to Resolve if they
+// would cost more than the id does; Fetch has them then.
 type Revision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// [0-9A-Za-z._-], at most 128 bytes, beginning with a letter, a digit or _.
