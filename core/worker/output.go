@@ -40,8 +40,7 @@ func (o *output) Started(state []byte) error {
 	if !o.attachable {
 		return nil
 	}
-	if bytes.Equal(state, o.step.State) { // the server has it, and so has handed the step over
-		o.stored.Store(true)
+	if bytes.Equal(state, o.step.State) { // the server has it
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(o.session.calls, stateLimit)

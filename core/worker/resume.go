@@ -44,6 +44,7 @@ func (s *session) attach(ctx context.Context, step *api.Claim, recorder *joblog.
 		return nil, fmt.Errorf("create the scratch directory: %w", err)
 	}
 	out := &output{session: s, step: step, attachable: true, recorder: recorder}
+	out.stored.Store(true) // or it would not have been handed over
 	call, end := out.until(ctx)
 	defer func() {
 		end()
