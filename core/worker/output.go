@@ -20,6 +20,7 @@ type output struct {
 	step       *api.Claim
 	attachable bool // the runner could take the step up again after a restart
 	recorder   *joblog.Recorder
+	run        api.LostRun // with the state as it was told last
 
 	started atomic.Bool
 	stored  atomic.Bool // another worker could take it up
@@ -36,7 +37,8 @@ func (o *output) Started(state []byte) error {
 	if len(state) == 0 {
 		return nil
 	}
-	o.session.record(o.step, state)
+	o.run.State = state
+	o.session.record(o.run)
 	if !o.attachable {
 		return nil
 	}

@@ -28,6 +28,7 @@ type scripted struct {
 	removed []*pluginapi.RemoveRequest
 
 	removing chan struct{} // Remove waits until it is closed; nil: it does not
+	stuck    error         // what Remove fails with
 }
 
 // attaching is what a step does that is taken up.
@@ -109,7 +110,7 @@ func (s *scripted) Remove(_ context.Context, req *pluginapi.RemoveRequest) error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.removed = append(s.removed, req)
-	return nil
+	return s.stuck
 }
 
 // removals are the calls of Remove up to now.
