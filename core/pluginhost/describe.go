@@ -29,6 +29,15 @@ const (
 	maxDescription = 2 << 20   // bytes of schemas and examples
 )
 
+// CheckDescription says why a host would not start a plugin that describes itself so, whatever its file is called.
+func CheckDescription(d *pluginapi.Description) error {
+	file := string(d.Kind) + "-" + d.Name
+	if _, _, ok := splitName(file); !ok {
+		return fmt.Errorf("a plugin cannot be called %s: it has to be <kind>-<name>, such as runner-acme.demo", file)
+	}
+	return checkDescription(&candidate{file: file, kind: d.Kind, name: d.Name}, d)
+}
+
 // checkDescription says whether the plugin is what its file name says, and makes sense.
 func checkDescription(c *candidate, d *pluginapi.Description) error {
 	switch {
