@@ -57,7 +57,7 @@ func (s *session) settle(call context.Context, run api.LostRun, err error) error
 		s.discard(filepath.Join(s.ScratchDir, id))
 		return nil
 	default:
-		if err := s.remove(run); err != nil { //nolint:contextcheck // also for a step that is stopped
+		if err := s.remove(s.calls, run); err != nil { //nolint:contextcheck // also for a step that is stopped
 			s.Logger.WarnContext(call, "a run that was broken off could not be removed; the next start of the worker tries again", "run", id, "error", err)
 			s.discard(filepath.Join(s.ScratchDir, id))
 			return err
@@ -84,7 +84,7 @@ const (
 	removeAtOnce = 8
 )
 
-// clear removes what workers before this one left behind, and then lets work be taken: what the server says was lost,
+// clear removes what workers before this one left behind, within RemoveLimit, and then lets work be taken: what the server says was lost,
 // what is written down of runs that do not go on, and what else is in the scratch directory. What takes time is done by
 // the function that it returns, nil if there is nothing.
 func (s *session) clear() (finish func()) {
@@ -107,16 +107,18 @@ func (s *session) clearLost(lost map[string]api.LostRun, rest []string) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	var removed []int64
+	ctx, cancel := context.WithTimeout(s.calls, s.RemoveLimit)
+	defer cancel()
 	turns := make(chan struct{}, removeAtOnce)
 	for run, l := range lost {
 		turns <- struct{}{}
 		group.Go(func() {
 			defer func() { <-turns }()
-			if err := s.remove(l); err != nil {
-				s.Logger.Warn("remains of a lost run could not be removed; the next start of the worker tries again", "run", run, "error", err)
+			if err := s.remove(ctx, l); err != nil {
+				s.Logger.WarnContext(ctx, "remains of a lost run could not be removed; the next start of the worker tries again", "run", run, "error", err)
 				return
 			}
-			s.Logger.Info("removed what was left of a lost run", "run", run)
+			s.Logger.InfoContext(ctx, "removed what was left of a lost run", "run", run)
 			s.forget(run)
 			mu.Lock()
 			defer mu.Unlock()
@@ -163,7 +165,7 @@ func (s *session) leftovers() (lost map[string]api.LostRun, rest []string) {
 }
 
 // remove has the runner remove a run. Without a runner of its type, that is an error.
-func (s *session) remove(l api.LostRun) error {
+func (s *session) remove(ctx context.Context, l api.LostRun) error {
 	request := &pluginapi.RemoveRequest{
 		RunID: runID(l.JobID, l.StepID, l.Attempt), Type: l.ActionType, Runner: variant(l.Runner), State: l.State,
 		Labels: labels(l.Workspace, l.TaskName, l.JobID, l.StepName),
@@ -172,7 +174,7 @@ func (s *session) remove(l api.LostRun) error {
 	if !ok {
 		return fmt.Errorf("no runner of this worker offers the action type %s/%s", l.ActionType, l.Runner)
 	}
-	ctx, cancel := context.WithTimeout(s.calls, removeLimit)
+	ctx, cancel := context.WithTimeout(ctx, removeLimit)
 	defer cancel()
 	return repeat(ctx, notBegun, func() error { return runner.Remove(ctx, request) })
 }

@@ -66,6 +66,21 @@ func TestWhatWasLostIsRemovedBeforeWorkIsTaken(t *testing.T) {
 	})
 }
 
+// Work is taken in the end, however much cannot be removed.
+func TestWhatCannotBeRemovedDoesNotKeepWorkAway(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	for i := range int64(100) {
+		s.remove = append(s.remove, api.LostRun{StepID: 1000 + i, Attempt: 1, JobID: "job", ActionType: "shell", Runner: "local"})
+	}
+	st := s.add("a")
+	runner := newScripted(nil)
+	runner.removing = make(chan struct{})
+	startWorker(t, s, runner, func(o *worker.Options) { o.RemoveLimit = 50 * time.Millisecond })
+	require.Empty(t, s.result(st).Error)
+	require.Empty(t, runner.removals())
+}
+
 // A runner's state is kept before anything else of the run is let through.
 func TestStateIsStoredFirst(t *testing.T) {
 	t.Parallel()
