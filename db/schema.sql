@@ -211,6 +211,8 @@ CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE
 
 CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
 
+CREATE INDEX worker_active ON worker USING btree (name, worker_id) WHERE (status = 'active'::text);
+
 CREATE INDEX worker_name ON worker USING btree (name);
 
 CREATE INDEX worker_registered ON worker USING btree (registered_at DESC, worker_id);

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,6 +61,31 @@ func TestWorkersAreLockedInOrder(t *testing.T) {
 			require.NoError(t, holder.Rollback(t.Context()))
 			require.NoError(t, <-done)
 		})
+	}
+}
+
+// What a job's detail asks for each step does not look through the workers of the past.
+func TestPastWorkersCostNothing(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	_, err = conn.Exec(t.Context(), `insert into worker (worker_id, name, token_hash, status, superseded_by)
+		select gen_random_uuid(), 'w', decode(md5(i::text), 'hex'), 'inactive', $1 from generate_series(1, 5000) i`, b.worker)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "analyze worker")
+	require.NoError(t, err)
+	for _, query := range []string{
+		`select from worker w where w.status = 'active' and w.tags @> '["shell"]'`,
+		"select * from worker where status = 'active' order by name, worker_id",
+		"select worker_id from worker where status = 'active' and last_heartbeat < now() order by worker_id for no key update",
+	} {
+		rows, err := conn.Query(t.Context(), "explain "+query)
+		require.NoError(t, err)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(plan, "\n"), "worker_active", query)
 	}
 }
 
