@@ -209,6 +209,25 @@ func TestAStepWaitsForAPluginThatIsAway(t *testing.T) {
 	require.Len(t, s.starts, 1)
 }
 
+// Steps of the same claim whose runner is there do not wait with it.
+func TestAPluginThatIsAwayHoldsUpNoOthers(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	runner := newScripted(nil)
+	types := runner.ActionTypes()
+	away := s.add("a")
+	other := s.add("b", func(st *step) { st.tag, st.ActionType, st.Runner = "acme", "acme.noop", "none" })
+	s.granted = func() { runner.offer(types[1]) }
+	startWorker(t, s, runner, func(o *worker.Options) { o.Changed, o.RunnerWait = runner.Changed, time.Hour })
+	require.Empty(t, s.result(other).Error)
+	s.do(func() {
+		require.Equal(t, "claimed", away.status)
+		s.granted = nil
+	})
+	runner.offer(types...)
+	require.Empty(t, s.result(away).Error)
+}
+
 func TestAStepWhosePluginStaysAwayGoesBack(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
