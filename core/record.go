@@ -142,12 +142,12 @@ type StepStop struct {
 
 // Overdue is what the sweeper found to be past its time.
 type Overdue struct {
-	Unstarted     []StepID    // claimed, and not started in time
-	Lost          []StepID    // running on a worker that is gone
-	TimedOut      []StepID    // past their own timeout and the grace that their worker had
-	Unstopped     []StepID    // told to stop, and never reported
-	TimedOutTasks []StepID    // past their own timeout; their child jobs run
-	TimedOutJobs  []uuid.UUID // past their task's timeout
+	Unstarted     []OverdueStep // claimed, and not started in time
+	Lost          []OverdueStep // running on a worker that is gone
+	TimedOut      []OverdueStep // past their own timeout and the grace that their worker had
+	Unstopped     []OverdueStep // told to stop, and never reported
+	TimedOutTasks []OverdueStep // past their own timeout; their child jobs run
+	TimedOutJobs  []uuid.UUID   // past their task's timeout
 }
 
 // ChildJob is a job that has ended, and the step whose task it ran.
@@ -158,6 +158,12 @@ type ChildJob struct {
 	MaskSealed   [][]byte
 	ParentJobID  uuid.UUID
 	ParentStepID StepID
+}
+
+// OverdueStep is a step as the sweeper found it.
+type OverdueStep struct {
+	ID       StepID
+	WorkerID uuid.UUID // zero for a step of the server's own
 }
 
 // SweepLimits are the times after which something is overdue.

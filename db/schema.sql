@@ -283,6 +283,8 @@ CREATE INDEX webhook_delivery_at ON webhook_delivery USING btree (at);
 
 CREATE INDEX webhook_delivery_trigger ON webhook_delivery USING btree (workspace, trigger_name, delivery_id DESC);
 
+CREATE INDEX worker_active ON worker USING btree (name, worker_id) WHERE (status = 'active'::text);
+
 CREATE INDEX worker_name ON worker USING btree (name);
 
 CREATE INDEX worker_registered ON worker USING btree (registered_at DESC, worker_id);

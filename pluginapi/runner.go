@@ -24,8 +24,8 @@ type Runner interface {
 	// gets Attach for it, or Remove. What is to go on must not be a child that ends with the plugin: [Serve], and the
 	// host, kill the plugin's process group, and nothing beyond that.
 	Run(ctx context.Context, req *RunRequest, out Output) (*Result, error)
-	// Remove ends what is left of a run whose Run call is not under way any more, because the plugin or its host died,
-	// and releases its resources. It is idempotent, and safe for a run that never started or is unknown. A run that is
+	// Remove ends what is left of a run whose Run call is not under way any more, because the plugin or its host died, or
+	// which came to no result, and releases its resources. It is idempotent, and safe for a run that never started or is unknown. A run that is
 	// under way is ended before the call, with ErrHostGone.
 	Remove(ctx context.Context, req *RemoveRequest) error
 }

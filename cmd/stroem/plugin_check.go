@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
 )
@@ -160,10 +161,21 @@ func (c *checked) suite(d *pluginapi.Description) (func(t plugintest.TB) []plugi
 		return nil, fmt.Errorf("the plugin says that it is a %q; there are rules for runner, source and logstore", d.Kind)
 	}
 	return func(t plugintest.TB) []plugintest.Case {
-		return slices.DeleteFunc(cases(t), func(p plugintest.Case) bool {
+		return slices.DeleteFunc(append(cases(t), takenByHost(d)), func(p plugintest.Case) bool {
 			return !c.filter.MatchString(p.Name) && !c.filter.MatchString(p.Rule.ID)
 		})
 	}, nil
+}
+
+// takenByHost is the case that only a host can tell: whether it would start a plugin that describes itself so.
+func takenByHost(d *pluginapi.Description) plugintest.Case {
+	rules := plugintest.Rules()
+	describe := slices.IndexFunc(rules, func(r plugintest.Rule) bool { return r.ID == "plugin/describe" })
+	return plugintest.Case{Name: "taken by a host", Rule: rules[describe], Run: func(t plugintest.TB) {
+		if err := pluginhost.CheckDescription(d); err != nil {
+			t.Errorf("a host would refuse it: %v", err)
+		}
+	}}
 }
 
 // printProgress returns what is told of each case as it ends. It is told of one at a time.

@@ -49,11 +49,12 @@ func TestPluginCheckNamesTheRule(t *testing.T) {
 		"lost-tail":          "runner/output-complete: the tail is lost",
 		"wrong-order":        "runner/output-order: from line",
 		"exit-code-as-error": "runner/exit-code: the example fail ended with the error",
+		"foreign-type":       "plugin/describe: a host would refuse it: action type other.count: a plugin called test.broken can only have types called test.name",
 	} {
 		t.Run(breakage, func(t *testing.T) {
 			t.Parallel()
 			broken := program(t, "runner-test.broken")
-			got := stroem(t, t.TempDir(), "plugin", "check", broken, "--run", "large|fail", "--", breakage)
+			got := stroem(t, t.TempDir(), "plugin", "check", broken, "--run", "large|fail|taken", "--", breakage)
 			require.Equal(t, 1, got.code, "%s%s", got.stdout, got.stderr)
 			require.Contains(t, got.stdout, "  "+want)
 			require.Contains(t, got.stdout, "    The rule: ")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/version"
 )
 
@@ -43,7 +44,7 @@ type newPlugin struct {
 // vendorName is the name of a third party's plugin, plainName one without its vendor.
 var (
 	plainName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,49}$`)
-	vendorName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,49}(\.[a-z0-9][a-z0-9_-]{0,49})+$`)
+	vendorName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,49}(\.[a-z0-9][a-z0-9_-]{0,49})+$`)
 )
 
 func (a *app) pluginNewCommand() *cobra.Command {
@@ -75,11 +76,11 @@ func (p *newPlugin) named(kind, name string) error {
 		return fmt.Errorf("the kind of a plugin is runner, source or logstore, not %q", kind)
 	}
 	p.kind, p.dir, p.name = kind, name, name
-	switch {
-	case plainName.MatchString(name):
+	if plainName.MatchString(name) {
 		p.name = defaultVendor + "." + name
-	case !vendorName.MatchString(name):
-		return fmt.Errorf("%q cannot be the name of a plugin: it is vendor.name, of lower-case letters, digits, - and _", name)
+	}
+	if !vendorName.MatchString(p.name) || !core.IsVendorType(p.name) { // its action type is called so, too
+		return fmt.Errorf("%q cannot be the name of a plugin: it is vendor.name, of lower-case letters, digits, - and _, beginning with a letter, and has at most 100 characters", name)
 	}
 	if p.module == "" {
 		p.module = "example.com/" + name

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -104,6 +105,8 @@ func TestPluginUsage(t *testing.T) {
 		"no address":       {[]string{"check", shell, "--cases", write(t, "e.yaml", "start: ['true']")}, 1, "its first line of output has to be its address"},
 		"unknown kind":     {[]string{"new", "runer", "demo"}, 2, "runner, source or logstore"},
 		"bad name":         {[]string{"new", "runner", "../demo"}, 2, "cannot be the name"},
+		"bad vendor":       {[]string{"new", "runner", "9acme.demo"}, 2, "cannot be the name"},
+		"long name":        {[]string{"new", "runner", "acme" + strings.Repeat(".demo", 20)}, 2, "cannot be the name"},
 		"no checkout":      {[]string{"new", "runner", "demo", "--replace", "."}, 2, "is not a checkout"},
 		"nothing to hash":  {[]string{"hash"}, 2, "requires at least 1 arg"},
 	} {

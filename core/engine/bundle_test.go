@@ -67,7 +67,12 @@ func newBundle(t *testing.T, workspace *core.Workspace, config engine.Config) *b
 // run starts one more engine on the same database: another replica.
 func (b *bundle) run(t *testing.T, config engine.Config) *engine.Engine {
 	t.Helper()
-	e := engine.New(b.store, b, slog.New(slog.NewTextHandler(t.Output(), nil)), config)
+	return b.runOn(t, b.store, config)
+}
+
+func (b *bundle) runOn(t *testing.T, store engine.Store, config engine.Config) *engine.Engine {
+	t.Helper()
+	e := engine.New(store, b, slog.New(slog.NewTextHandler(t.Output(), nil)), config)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,7 +71,8 @@ func (e *Engine) judgeWorkers(ctx context.Context) error {
 }
 
 // recover brings what is overdue to its end. It looks at everything that is overdue, whenever it came to be, so that
-// nothing is left behind by a sweep that was cut short; the conditions are looked at again under the jobs' locks.
+// nothing is left behind by a sweep that was cut short. Under the jobs' locks it leaves alone what has ended or was given to
+// another worker since: none of that is true of it any more.
 func (e *Engine) recover(ctx context.Context) error {
 	overdue, err := e.store.Overdue(ctx, core.SweepLimits{
 		Start: e.config.StartLimit,
@@ -81,7 +83,7 @@ func (e *Engine) recover(ctx context.Context) error {
 		return err
 	}
 	for _, found := range []struct {
-		steps []core.StepID
+		steps []core.OverdueStep
 		apply func(*transition, *core.Step)
 	}{
 		{overdue.Unstarted, (*transition).requeue},
@@ -102,20 +104,21 @@ func (e *Engine) recover(ctx context.Context) error {
 	return e.relateAll(ctx)
 }
 
-func (e *Engine) recoverSteps(ctx context.Context, ids []core.StepID, apply func(*transition, *core.Step)) error {
-	for len(ids) > 0 {
-		n := min(len(ids), batchLimit)
-		batch := ids[:n]
-		ids = ids[n:]
-		err := e.change(ctx, batch, func(t *transition) {
-			for _, id := range batch {
-				if step := t.state.Steps[id]; step != nil && step.Status == core.StepRunning {
+func (e *Engine) recoverSteps(ctx context.Context, found []core.OverdueStep, apply func(*transition, *core.Step)) error {
+	for batch := range slices.Chunk(found, batchLimit) {
+		ids := make([]core.StepID, len(batch))
+		for i := range batch {
+			ids[i] = batch[i].ID
+		}
+		err := e.change(ctx, ids, func(t *transition) {
+			for i, id := range ids {
+				if step := t.state.Steps[id]; step != nil && step.Status == core.StepRunning && step.WorkerID == batch[i].WorkerID {
 					apply(t, step)
 				}
 			}
 		})
 		if err != nil {
-			return fmt.Errorf("recover %d steps: %w", n, err)
+			return fmt.Errorf("recover %d steps: %w", len(ids), err)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/postgres"
 )
 
 // shellPlugin describes a plugin that runs shell steps.
@@ -170,6 +172,44 @@ func TestNoSweepComesBetween(t *testing.T) {
 		step = registered.Resume[0]
 	}
 	require.Equal(t, []string{api.Accepted}, w.report(succeed(step, "")))
+}
+
+// sweptStore does something between the time at which a sweep finds steps of lost workers and the time at which it ends them.
+type sweptStore struct {
+	*postgres.Store
+	found func()
+}
+
+func (s *sweptStore) Overdue(ctx context.Context, limits core.SweepLimits) (core.Overdue, error) {
+	overdue, err := s.Store.Overdue(ctx, limits)
+	if len(overdue.Lost) > 0 {
+		s.found()
+	}
+	return overdue, err
+}
+
+// A worker comes back at the very moment at which it is given up: what a sweep has found of it belongs to the new one by then.
+func TestASweepLeavesAloneWhatWasHandedOver(t *testing.T) {
+	t.Parallel()
+	b, w, id := one(t, engine.Config{})
+	w.held()
+	b.stop() // so that the worker is lost when that is due, and not before
+	var newer *worker
+	var registered api.Registered
+	swept := make(chan struct{})
+	store := &sweptStore{b.store, sync.OnceFunc(func() {
+		newer, registered = w.restart(true)
+		close(swept)
+	})}
+	b.runOn(t, store, engine.Config{HeartbeatTimeout: 60 * time.Millisecond, SweepInterval: 10 * time.Millisecond})
+	<-swept
+	b.stop() // which waits for the sweep
+	b.Engine = b.run(t, engine.Config{})
+	newer.e = b.Engine
+	require.Len(t, registered.Resume, 1)
+	require.Equal(t, []string{api.Accepted}, newer.report(succeed(registered.Resume[0], "")))
+	_, states := b.states(t, id)
+	require.Equal(t, core.StepCompleted, states["a"])
 }
 
 func TestAGivenUpWorkerIsToldToStopItsSteps(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // Limits of what a worker says of itself.
 const (
 	maxWorkerName = 200
-	maxWorkerTags = 200
+	maxWorkerTags = 200 + 2*maxActionTypes // labels, and for each type its tag and its name
 	maxTag        = 200
 )
 

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -75,6 +76,23 @@ func TestActionTypes(t *testing.T) {
 	require.Len(t, detail.Plugins, 1)
 	require.Equal(t, "no licence", detail.Plugins[0].LastError)
 	require.Empty(t, detail.Plugins[0].ActionTypes[0].SpecSchema, "schemas are told once, with the types")
+}
+
+// What a plugin's host lets through, the server takes: or a plugin would keep its worker from working.
+func TestTheLargestDescriptionIsTaken(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	plugin := api.Plugin{Kind: "runner", Name: "acme.tools", State: "ready"}
+	tags := []string{"label"}
+	for i := range 1000 {
+		name := fmt.Sprintf("acme.type-%d", i)
+		plugin.ActionTypes = append(plugin.ActionTypes, api.ActionType{Name: name, Tag: fmt.Sprintf("acme-%d", i)})
+		tags = append(tags, name, plugin.ActionTypes[i].Tag)
+	}
+	plugin.ActionTypes[0].SpecSchema = json.RawMessage(`"` + strings.Repeat("x", 256<<10-2) + `"`)
+	body, err := json.Marshal(api.Register{Name: "w", Tags: tags, Plugins: []api.Plugin{plugin}})
+	require.NoError(t, err)
+	into[api.Registered](t, b.do(call{method: "POST", path: "/worker/register", token: workerToken, body: string(body)}))
 }
 
 func TestPluginDescriptionsThatAreRefused(t *testing.T) {

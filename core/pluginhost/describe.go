@@ -20,12 +20,23 @@ var (
 // maxTypeName is how long the name of an action type can be.
 const maxTypeName = 100
 
-// What a description may hold. It travels to the server with every registration of a worker.
+// What a description may hold. It travels to the server with every registration of a worker, which the server refuses whole if
+// there is anything in it that it does not take: so these are no wider than what it takes.
 const (
 	maxTypes       = 1000
-	maxVersion     = 100     // bytes
-	maxDescription = 2 << 20 // bytes of schemas and examples
+	maxVersion     = 100       // bytes
+	maxSpecSchema  = 256 << 10 // bytes, of one action type
+	maxDescription = 2 << 20   // bytes of schemas and examples
 )
+
+// CheckDescription says why a host would not start a plugin that describes itself so, whatever its file is called.
+func CheckDescription(d *pluginapi.Description) error {
+	file := string(d.Kind) + "-" + d.Name
+	if _, _, ok := splitName(file); !ok {
+		return fmt.Errorf("a plugin cannot be called %s: it has to be <kind>-<name>, such as runner-acme.demo", file)
+	}
+	return checkDescription(&candidate{file: file, kind: d.Kind, name: d.Name}, d)
+}
 
 // checkDescription says whether the plugin is what its file name says, and makes sense.
 func checkDescription(c *candidate, d *pluginapi.Description) error {
@@ -40,6 +51,8 @@ func checkDescription(c *candidate, d *pluginapi.Description) error {
 		return fmt.Errorf("it describes %d action types; %d are the most", len(d.ActionTypes), maxTypes)
 	case len(d.Version) > maxVersion:
 		return fmt.Errorf("its version has %d bytes; %d are the most", len(d.Version), maxVersion)
+	case strings.ContainsFunc(d.Version, unprintable):
+		return errors.New("its version has characters that cannot be shown")
 	case size > maxDescription:
 		return fmt.Errorf("its schemas and examples have %d bytes; %d are the most", size, maxDescription)
 	}
@@ -108,6 +121,8 @@ func checkActionType(t pluginapi.ActionType) error {
 		return fmt.Errorf("%q is not a name for its runner", t.Runner)
 	case !tagName.MatchString(t.Tag):
 		return fmt.Errorf("%q is not a tag", t.Tag)
+	case len(t.SpecSchema) > maxSpecSchema:
+		return fmt.Errorf("its schema has %d bytes; %d are the most", len(t.SpecSchema), maxSpecSchema)
 	}
 	if err := checkSchema(t.SpecSchema); err != nil {
 		return fmt.Errorf("schema of its spec: %w", err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -41,12 +42,15 @@ func (r *refusal) Unwrap() error { return r.err }
 
 func refuse(format string, args ...any) error { return &refusal{err: fmt.Errorf(format, args...)} }
 
+// unprintable tells of what a terminal, a log or the database may take for something else than text.
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
 // maxReason bounds what a broken plugin can put into an error of its start, in bytes.
 const maxReason = 500
 
-// oneLine makes a start error fit for a log: go-plugin's span lines and repeat whatever the program printed.
+// oneLine makes an error fit for a log, and for the server: go-plugin's span lines and repeat whatever the program printed.
 func oneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
+	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return unicode.IsSpace(r) || unprintable(r) }), " ")
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + "…"
 	}

@@ -116,6 +116,11 @@ func (f foreign) describe(stream grpc.ServerStream) error {
 		return stream.SendMsg(join(answer, field(4, append([]byte("{}"), bytes.Repeat([]byte(" "), 3<<20)...)), kind("test")))
 	case "long version":
 		return stream.SendMsg(join(answer, field(3, bytes.Repeat([]byte("1"), 1<<20)), kind("test")))
+	case "strange version":
+		return stream.SendMsg(join(answer, field(3, []byte("1\x002")), kind("test")))
+	case "large schema":
+		schema := append([]byte("{}"), bytes.Repeat([]byte(" "), 256<<10-1)...)
+		return stream.SendMsg(join(answer, field(5, join(field(1, []byte("test")), field(3, []byte("test")), field(4, schema)))))
 	case "many types":
 		for i := range 20_000 {
 			answer = append(answer, kind(fmt.Sprintf("type-%d", i))...)

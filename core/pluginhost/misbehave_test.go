@@ -88,6 +88,8 @@ func TestDescriptionsOfForeignPlugins(t *testing.T) {
 		"many types":       {"it describes 20000 action types; 1000 are the most", 1},
 		"large schemas":    {"its schemas and examples have 3145730 bytes", 1},
 		"long version":     {"its version has 1048576 bytes", 1},
+		"strange version":  {"its version has characters that cannot be shown", 1},
+		"large schema":     {"its schema has 262145 bytes; 262144 are the most", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +162,7 @@ func TestHealthErrors(t *testing.T) {
 	t.Parallel()
 	s := start(t, one(script{Foreign: "health"}), limits(func(l *pluginhost.Limits) { l.Misses = 1 }))
 	require.Equal(t, pluginhost.StateReady, s.status("runner-test").State)
-	s.health("the engine is down ")
+	s.health("the\x00\x1bengine is down ")
 	status := s.awaitState(pluginhost.StateUnhealthy)
 	require.Contains(t, status.LastError, "runner(test): the engine is down the engine")
 	require.Less(t, len(status.LastError), 1000)

@@ -4,6 +4,7 @@ package pluginhost_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,6 +49,27 @@ func TestKilledPluginStartsAgain(t *testing.T) {
 	require.Contains(t, found[0]["error"], "the process ended: signal: killed")
 	require.Equal(t, before, s.runner(), "handles stay valid")
 	require.NotEqual(t, step.pid(), s.run(t.Context(), "pid").pid())
+}
+
+// What many runs left is removed at the same time, and what cannot be removed does not keep the plugin away for long.
+func TestManyLostRunsAreRemovedTogether(t *testing.T) {
+	t.Parallel()
+	for id, limit := range map[string]time.Duration{"meets": time.Hour, "stuck": 50 * time.Millisecond} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, one(script{}), limits(func(l *pluginhost.Limits) { l.Remove = limit }))
+			var steps []*step
+			for i := range 3 {
+				steps = append(steps, s.runAs(t.Context(), fmt.Sprintf("%s-%d", id, i), "hold"))
+			}
+			steps[0].signal(syscall.SIGKILL)
+			for _, step := range steps {
+				requireLost(t, step)
+			}
+			s.awaitRestart()
+			require.Len(t, s.journal("remove"), 3)
+		})
+	}
 }
 
 func TestBackoffRefusesCalls(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -66,10 +67,23 @@ func (a runnerActor) Run(ctx context.Context, req *pluginapi.RunRequest, out plu
 	return &pluginapi.Result{}, nil
 }
 
-func (a runnerActor) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
+func (a runnerActor) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {
 	a.note("remove %s %s", req.RunID, req.State)
-	return nil
+	switch {
+	case strings.HasPrefix(req.RunID, "meets-"): // the other two
+		meeting.Done()
+		meeting.Wait()
+	case strings.HasPrefix(req.RunID, "stuck-"):
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
+
+var meeting = func() *sync.WaitGroup {
+	var three sync.WaitGroup
+	three.Add(3)
+	return &three
+}()
 
 type sourceActor struct{ actor }
 

@@ -46,11 +46,18 @@ func runRequest(do string) *pluginapi.RunRequest {
 // run begins a run that ends with the context, and waits for its first output.
 func (s *stage) run(ctx context.Context, do string) *step {
 	s.t.Helper()
+	return s.runAs(ctx, "run-1", do)
+}
+
+func (s *stage) runAs(ctx context.Context, id, do string) *step {
+	s.t.Helper()
+	request := runRequest(do)
+	request.RunID = id
 	step := &step{t: s.t, out: plugintest.NewRecorder(), done: make(chan struct{})}
 	runner := s.runner()
 	go func() {
 		defer close(step.done)
-		step.result, step.err = runner.Run(ctx, runRequest(do), step.out)
+		step.result, step.err = runner.Run(ctx, request, step.out)
 	}()
 	select {
 	case <-step.out.HasOutput():

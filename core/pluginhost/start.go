@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -96,15 +97,19 @@ func (s *supervisor) dataDir() (string, error) {
 	return dir, nil
 }
 
-// removeLost has the new process remove what runs of processes before it left behind, before it is offered work.
+// removeLost has the new process remove what runs of processes before it left behind, before it is offered work. It tries
+// once, and not for longer than Limits.Remove, however many they are: others wait for the plugin.
 func (s *supervisor) removeLost(stop context.Context, i *instance) {
+	ctx, cancel := context.WithTimeout(stop, s.host.config.Limits.Remove)
+	defer cancel()
+	var group sync.WaitGroup
 	for _, entry := range s.runs.lost(i) {
-		ctx, cancel := context.WithTimeout(stop, s.host.config.Limits.Remove)
-		err := i.runner().Remove(ctx, entry.request())
-		cancel()
-		if err != nil {
-			s.log.WarnContext(stop, "remains of a lost run could not be removed", "run", entry.request().RunID, "error", err)
-		}
-		s.runs.done(entry)
+		group.Go(func() {
+			if err := i.runner().Remove(ctx, entry.request()); err != nil {
+				s.log.WarnContext(stop, "remains of a lost run could not be removed", "run", entry.request().RunID, "error", err)
+			}
+			s.runs.done(entry)
+		})
 	}
+	group.Wait()
 }

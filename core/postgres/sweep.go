@@ -15,10 +15,10 @@ import (
 func (s *Store) Overdue(ctx context.Context, limits core.SweepLimits) (core.Overdue, error) {
 	var o core.Overdue
 	batch := &pgx.Batch{}
-	find := func(into *[]core.StepID, condition string, args ...any) {
-		batch.Queue("select s.step_id from job_step s where s.status = 'running' and "+condition+" order by s.step_id limit 1000", args...).
+	find := func(into *[]core.OverdueStep, condition string, args ...any) {
+		batch.Queue("select s.step_id, s.worker_id from job_step s where s.status = 'running' and "+condition+" order by s.step_id limit 1000", args...).
 			Query(func(rows pgx.Rows) (err error) {
-				*into, err = pgx.CollectRows(rows, pgx.RowTo[core.StepID])
+				*into, err = pgx.CollectRows(rows, scanOverdue)
 				return err
 			})
 	}
@@ -37,6 +37,14 @@ func (s *Store) Overdue(ctx context.Context, limits core.SweepLimits) (core.Over
 		return core.Overdue{}, fmt.Errorf("look for what is overdue: %w", err)
 	}
 	return o, nil
+}
+
+func scanOverdue(row pgx.CollectableRow) (core.OverdueStep, error) {
+	var step core.OverdueStep
+	var worker *uuid.UUID
+	err := row.Scan(&step.ID, &worker)
+	step.WorkerID = value(worker)
+	return step, err
 }
 
 const workerGone = `not exists (select from worker w where w.worker_id = s.worker_id and w.status = 'active')`

@@ -44,17 +44,20 @@ func (s *Store) WorkerByToken(ctx context.Context, tokenHash []byte) (w core.Wor
 }
 
 // Heartbeats notes that workers were heard of at the given times, and makes those of them active that are not
-// superseded.
+// superseded. Workers are locked by id, here and in DeactivateWorkers: replicas may hear of the same ones.
 func (s *Store) Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error {
 	ids, times := make([]uuid.UUID, 0, len(heard)), make([]time.Time, 0, len(heard))
 	for id, at := range heard {
 		ids, times = append(ids, id), append(times, at)
 	}
-	_, err := s.read.Exec(ctx, `update worker w
+	_, err := s.read.Exec(ctx, `
+		with locked as materialized (
+			select worker_id from worker where worker_id = any($1) order by worker_id for no key update)
+		update worker w
 		set last_heartbeat = greatest(w.last_heartbeat, now() - ($3::timestamptz - h.at)),
 			status = case when w.superseded_by is null then 'active' else w.status end
-		from unnest($1::uuid[], $2::timestamptz[]) as h (worker_id, at) where w.worker_id = h.worker_id`,
-		ids, times, time.Now())
+		from locked join unnest($1::uuid[], $2::timestamptz[]) as h (worker_id, at) using (worker_id)
+		where w.worker_id = locked.worker_id`, ids, times, time.Now())
 	if err != nil {
 		return fmt.Errorf("note heartbeats: %w", err)
 	}
@@ -63,8 +66,13 @@ func (s *Store) Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) e
 
 // DeactivateWorkers marks workers inactive that were not heard of for timeout, and returns them.
 func (s *Store) DeactivateWorkers(ctx context.Context, timeout time.Duration) ([]uuid.UUID, error) {
-	rows, err := s.read.Query(ctx, `update worker set status = 'inactive'
-		where status = 'active' and last_heartbeat < now() - $1::float8 * interval '1 second' returning worker_id`, timeout.Seconds())
+	rows, err := s.read.Query(ctx, `
+		with silent as materialized (
+			select worker_id from worker
+			where status = 'active' and last_heartbeat < now() - $1::float8 * interval '1 second'
+			order by worker_id for no key update)
+		update worker w set status = 'inactive' from silent where w.worker_id = silent.worker_id returning w.worker_id`,
+		timeout.Seconds())
 	if err != nil {
 		return nil, fmt.Errorf("deactivate workers: %w", err)
 	}

@@ -28,9 +28,17 @@ func (s *session) take(answer api.ClaimResponse) {
 	}
 }
 
-// begin reports the start of all steps of a claim in one call, and spawns those that the server accepts.
+// begin spawns the steps of a claim: those whose runner is there at once, whatever the others have to wait for.
 func (s *session) begin(runs []*run) {
-	runs = s.awaitRunners(runs)
+	there, away := s.divide(runs)
+	if len(away) > 0 {
+		s.group.Go(func() { s.spawn(s.awaitRunners(away)) })
+	}
+	s.spawn(there)
+}
+
+// spawn reports the start of steps in one call, and spawns those that the server accepts.
+func (s *session) spawn(runs []*run) {
 	if len(runs) == 0 {
 		return
 	}

@@ -175,7 +175,9 @@ func TestTaskTimesOut(t *testing.T) {
 func TestStepTimesOut(t *testing.T) {
 	t.Parallel()
 	s, gate := newServer(t), newGate()
-	st := s.add("a", func(st *step) { st.TimeoutSecs = 0.3 })
+	st := s.add("a", func(st *step) { // without a workspace, whose download would take of its time
+		st.tag, st.ActionType, st.Runner, st.TimeoutSecs = "acme", "acme.noop", "none", 0.03
+	})
 	startWorker(t, s, newScripted(map[string]behaviour{"a": gate.run}))
 	require.ErrorIs(t, receive(t, gate.causes), pluginapi.ErrTimedOut)
 	result := s.result(st)

@@ -21,6 +21,7 @@ type output struct {
 	attachable bool     // the runner could take the step up again after a restart
 	secrets    []string // that this worker has found out
 	recorder   *joblog.Recorder
+	run        api.LostRun // with the state as it was told last
 
 	started atomic.Bool
 	stored  atomic.Bool // another worker could take it up
@@ -37,12 +38,12 @@ func (o *output) Started(state []byte) error {
 	if len(state) == 0 {
 		return nil
 	}
-	o.session.record(o.step, state)
+	o.run.State = state
+	o.session.record(o.run)
 	if !o.attachable {
 		return nil
 	}
-	if bytes.Equal(state, o.step.State) { // the server has it, and so has handed the step over
-		o.stored.Store(true)
+	if bytes.Equal(state, o.step.State) { // the server has it
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(o.session.calls, stateLimit)

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -18,19 +20,51 @@ import (
 // gets at them.
 const recordSuffix = ".json"
 
-// record writes down what a runner said of a run, for the next worker.
-func (s *session) record(step *api.Claim, state []byte) {
-	file := filepath.Join(s.ScratchDir, runID(step.JobID, step.StepID, step.Attempt)+recordSuffix)
-	content, err := json.Marshal(api.LostRun{
+// lostRun is what a worker needs to know of a step to remove its run.
+func lostRun(step *api.Claim, state []byte) api.LostRun {
+	return api.LostRun{
 		StepID: step.StepID, Attempt: step.Attempt, JobID: step.JobID, StepName: step.StepName, Workspace: step.Workspace,
 		TaskName: step.TaskName, ActionType: step.ActionType, Runner: step.Runner, State: state,
-	})
+	}
+}
+
+// record writes down a run for the next worker, with what its runner has said of it. A worker that dies meanwhile leaves the
+// record before it whole.
+func (s *session) record(run api.LostRun) {
+	file := filepath.Join(s.ScratchDir, runID(run.JobID, run.StepID, run.Attempt)+recordSuffix)
+	content, err := json.Marshal(run)
 	if err == nil {
-		err = os.WriteFile(file, content, 0o600)
+		err = os.WriteFile(file+".new", content, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(file+".new", file)
 	}
 	if err != nil {
 		s.Logger.Warn("a run could not be written down: nobody would remove what it leaves in a crash", "run", file, "error", err)
 	}
+}
+
+// settle sees to what a run may have left when the call of its runner is over: nothing, if it came to a result. One that was
+// let go of goes on. All others are removed: by the plugin's host if the plugin has died, as soon as it is up again. What
+// could not be removed, or not yet, stays written down for the next worker.
+func (s *session) settle(call context.Context, run api.LostRun, err error) error {
+	id := runID(run.JobID, run.StepID, run.Attempt)
+	switch {
+	case letGo(call):
+		return nil
+	case err == nil:
+	case errors.Is(err, pluginhost.ErrPluginGone) && !notBegun(err):
+		s.discard(filepath.Join(s.ScratchDir, id))
+		return nil
+	default:
+		if err := s.remove(s.calls, run); err != nil { //nolint:contextcheck // also for a step that is stopped
+			s.Logger.WarnContext(call, "a run that was broken off could not be removed; the next start of the worker tries again", "run", id, "error", err)
+			s.discard(filepath.Join(s.ScratchDir, id))
+			return err
+		}
+	}
+	s.forget(id)
+	return nil
 }
 
 // forget removes what a run has in the scratch directory.
@@ -50,7 +84,7 @@ const (
 	removeAtOnce = 8
 )
 
-// clear removes what workers before this one left behind, and then lets work be taken: what the server says was lost,
+// clear removes what workers before this one left behind, within RemoveLimit, and then lets work be taken: what the server says was lost,
 // what is written down of runs that do not go on, and what else is in the scratch directory. What takes time is done by
 // the function that it returns, nil if there is nothing.
 func (s *session) clear() (finish func()) {
@@ -73,16 +107,18 @@ func (s *session) clearLost(lost map[string]api.LostRun, rest []string) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	var removed []int64
+	ctx, cancel := context.WithTimeout(s.calls, s.RemoveLimit)
+	defer cancel()
 	turns := make(chan struct{}, removeAtOnce)
 	for run, l := range lost {
 		turns <- struct{}{}
 		group.Go(func() {
 			defer func() { <-turns }()
-			if err := s.remove(l); err != nil {
-				s.Logger.Warn("remains of a lost run could not be removed; the next start of the worker tries again", "run", run, "error", err)
+			if err := s.remove(ctx, l); err != nil {
+				s.Logger.WarnContext(ctx, "remains of a lost run could not be removed; the next start of the worker tries again", "run", run, "error", err)
 				return
 			}
-			s.Logger.Info("removed what was left of a lost run", "run", run)
+			s.Logger.InfoContext(ctx, "removed what was left of a lost run", "run", run)
 			s.forget(run)
 			mu.Lock()
 			defer mu.Unlock()
@@ -129,7 +165,7 @@ func (s *session) leftovers() (lost map[string]api.LostRun, rest []string) {
 }
 
 // remove has the runner remove a run. Without a runner of its type, that is an error.
-func (s *session) remove(l api.LostRun) error {
+func (s *session) remove(ctx context.Context, l api.LostRun) error {
 	request := &pluginapi.RemoveRequest{
 		RunID: runID(l.JobID, l.StepID, l.Attempt), Type: l.ActionType, Runner: variant(l.Runner), State: l.State,
 		Labels: labels(l.Workspace, l.TaskName, l.JobID, l.StepName),
@@ -138,7 +174,7 @@ func (s *session) remove(l api.LostRun) error {
 	if !ok {
 		return fmt.Errorf("no runner of this worker offers the action type %s/%s", l.ActionType, l.Runner)
 	}
-	ctx, cancel := context.WithTimeout(s.calls, removeLimit)
+	ctx, cancel := context.WithTimeout(ctx, removeLimit)
 	defer cancel()
 	return repeat(ctx, notBegun, func() error { return runner.Remove(ctx, request) })
 }

@@ -41,38 +41,30 @@ func (s *session) attach(ctx context.Context, step *api.Claim, recorder *joblog.
 	}
 	request.ScratchDir = filepath.Join(s.ScratchDir, request.RunID)
 	if err := os.MkdirAll(request.ScratchDir, 0o700); err != nil { // which is there, unless the disk is another one
-		return nil, fmt.Errorf("create the scratch directory: %w", err)
+		s.Logger.WarnContext(ctx, "create the scratch directory of a step that is taken up", "path", request.ScratchDir, "error", err)
 	}
-	out := &output{session: s, step: step, attachable: true, recorder: recorder}
+	out := &output{session: s, step: step, attachable: true, recorder: recorder, run: lostRun(step, step.State)}
+	out.stored.Store(true) // or it would not have been handed over
+	s.record(out.run)
 	call, end := out.until(ctx)
-	defer func() {
-		end()
-		if !letGo(call) {
-			s.forget(request.RunID)
-		}
-	}()
-	runner, ok := s.Runners.Runner(request.Type, request.Runner)
-	if !ok {
-		return nil, notTakenUp(fmt.Errorf("no runner of this worker offers the action type %s/%s", step.ActionType, step.Runner))
-	}
-	result, err := s.attachTo(ctx, call, runner, request, out)
+	defer end()
+	result, err := s.attachTo(ctx, call, request, out)
+	removeErr := s.settle(call, out.run, err)
 	if err == nil || out.started.Load() || letGo(call) {
 		return result, err
 	}
-	if removeErr := s.remove(api.LostRun{ //nolint:contextcheck // also for a step that is stopped
-		StepID: step.StepID, Attempt: step.Attempt, JobID: step.JobID, StepName: step.StepName, Workspace: step.Workspace,
-		TaskName: step.TaskName, ActionType: step.ActionType, Runner: step.Runner, State: step.State,
-	}); removeErr != nil {
-		err = errors.Join(err, removeErr)
-	}
-	return nil, notTakenUp(err)
+	return nil, notTakenUp(errors.Join(err, removeErr))
 }
 
 // attachTo calls Attach. What the plugin needs may come up later than the worker, so a plugin that cannot work yet is asked
 // again.
 func (s *session) attachTo(
-	ctx, call context.Context, runner pluginapi.Runner, request *pluginapi.AttachRequest, out *output,
+	ctx, call context.Context, request *pluginapi.AttachRequest, out *output,
 ) (result *pluginapi.Result, err error) {
+	runner, ok := s.Runners.Runner(request.Type, request.Runner)
+	if !ok {
+		return nil, fmt.Errorf("no runner of this worker offers the action type %s/%s", request.Type, out.step.Runner)
+	}
 	attacher, ok := runner.(pluginapi.Attacher)
 	if !ok {
 		return nil, errors.New("its runner cannot attach to steps")

@@ -195,6 +195,38 @@ func TestAStepThatIsTakenUpIsStopped(t *testing.T) {
 	}
 }
 
+// A worker that is superseded while it takes up a step has not lost it: the newer one takes it up.
+func TestASupersededWorkerLetsGoOfWhatItTakesUp(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	st := s.add("a", runningBefore)
+	causes, asked := make(chan error, 1), make(chan string, 1)
+	scratch := filepath.Join(coretest.TempDir(t), "scratch")
+	shared := func(o *worker.Options) { o.ScratchDir = scratch }
+	older := attachRunner(func(ctx context.Context, req *pluginapi.AttachRequest, _ pluginapi.Output) (*pluginapi.Result, error) {
+		asked <- req.ScratchDir
+		<-ctx.Done() // before it has said that the step is started
+		causes <- context.Cause(ctx)
+		return nil, context.Cause(ctx)
+	})
+	first := startWorker(t, s, older, shared)
+	dir := receive(t, asked)
+	goOn := make(chan struct{})
+	startWorker(t, s, attachRunner(func(ctx context.Context, _ *pluginapi.AttachRequest, _ pluginapi.Output) (*pluginapi.Result, error) {
+		select {
+		case <-goOn:
+		case <-ctx.Done():
+		}
+		return &pluginapi.Result{}, nil
+	}), shared)
+	require.ErrorIs(t, first.wait(), worker.ErrSuperseded)
+	require.ErrorIs(t, receive(t, causes), pluginapi.ErrHostGone)
+	require.Empty(t, older.removals())
+	require.DirExists(t, dir, "it belongs to the newer worker now")
+	close(goOn)
+	require.Empty(t, s.result(st).Error)
+}
+
 // A worker that another one has superseded lets go of what that one can take up, and stops the rest.
 func TestASupersededWorkerLetsGo(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,8 @@ type scripted struct {
 	attach  map[string]attaching // by step name; others are gone
 	removed []*pluginapi.RemoveRequest
 
-	removing chan struct{} // Remove waits until it is closed; nil: it does not
+	removing chan struct{} // Remove waits until it is closed, or given up; nil: it does not
+	stuck    error         // what Remove fails with
 }
 
 // attaching is what a step does that is taken up.
@@ -102,14 +103,18 @@ func (s *scripted) Attach(ctx context.Context, req *pluginapi.AttachRequest, out
 	return do(ctx, req, out)
 }
 
-func (s *scripted) Remove(_ context.Context, req *pluginapi.RemoveRequest) error {
+func (s *scripted) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {
 	if s.removing != nil {
-		<-s.removing
+		select {
+		case <-s.removing:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.removed = append(s.removed, req)
-	return nil
+	return s.stuck
 }
 
 // removals are the calls of Remove up to now.

@@ -52,8 +52,9 @@ func newSession(ctx context.Context, w *Worker, identity api.Registered) *sessio
 // given up this worker; what was running has then been stopped.
 func (s *session) serve(ctx, abort context.Context) error {
 	var loops sync.WaitGroup
-	s.resume(s.identity.Resume)             //nolint:contextcheck // steps end with the session
-	if finish := s.clear(); finish != nil { //nolint:contextcheck // as does this
+	finish := s.clear()         //nolint:contextcheck // it ends with the session
+	s.resume(s.identity.Resume) //nolint:contextcheck // as do steps
+	if finish != nil {
 		loops.Go(finish)
 	}
 	loops.Go(s.pollLoop)

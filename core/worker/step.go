@@ -113,27 +113,36 @@ func (s *session) perform(
 		return nil, fmt.Errorf("create the scratch directory: %w", err)
 	}
 	typ := s.actionType(request.Type, request.Runner)
-	out := &output{session: s, step: step, attachable: typ.Attachable, secrets: secrets, recorder: recorder}
-	call, end := out.until(ctx)
-	defer func() {
-		end()
-		if !letGo(call) {
-			s.forget(request.RunID)
-		}
-	}()
 	release, err := s.workspace(ctx, step, action, typ, request)
 	if err != nil {
+		s.forget(request.RunID)
 		return nil, fmt.Errorf("Failed to download workspace: %w", err) //nolint:staticcheck // the contract's words
 	}
 	defer release()
 	if request.Env, err = environment(step, action, request.ScratchDir, recorder.Stderr()); err != nil {
+		s.forget(request.RunID)
 		return nil, err
 	}
+	return s.run(ctx, runner, request, &output{
+		session: s, step: step, attachable: typ.Attachable, secrets: secrets, recorder: recorder, run: lostRun(step, nil),
+	})
+}
+
+// run has a runner run a step. The run is written down before the runner hears of it.
+func (s *session) run(ctx context.Context, runner pluginapi.Runner, request *pluginapi.RunRequest, out *output) (*pluginapi.Result, error) {
+	s.record(out.run)
+	call, end := out.until(ctx)
+	defer end()
 	var result *pluginapi.Result
-	err = repeat(ctx, notBegun, func() (err error) {
+	err := repeat(ctx, notBegun, func() (err error) {
 		result, err = runner.Run(call, request, out)
 		return err
 	})
+	if notBegun(err) {
+		s.forget(request.RunID)
+		return nil, err
+	}
+	_ = s.settle(call, out.run, err) // which is logged
 	return result, err
 }
 

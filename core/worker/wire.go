@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -48,14 +50,19 @@ func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (er
 	return w.Run(ctx, abort)
 }
 
-// fileName makes a directory's name of a worker's.
+// fileName makes a directory's name of a worker's, another one for each: a worker removes what it finds there of others.
 func fileName(worker string) string {
-	return strings.Map(func(r rune) rune {
+	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
 			return r
 		}
 		return '_'
 	}, worker)
+	if name == worker {
+		return name
+	}
+	sum := sha256.Sum256([]byte(worker))
+	return name + "-" + hex.EncodeToString(sum[:8])
 }
 
 func hostConfig(c config.Worker, logger *slog.Logger) pluginhost.Config {

@@ -51,6 +51,7 @@ type Options struct {
 	StopGrace   time.Duration // between the polite and the hard stop of a step
 	Drain       time.Duration // for running steps once the worker is told to stop
 	RunnerWait  time.Duration // for a runner whose plugin is away when a step is to start; 0: 10 s, less than the server waits for the start
+	RemoveLimit time.Duration // for removing what workers before this one left, before work is taken; 0: 1 min
 	ReportLimit time.Duration // for results that the server does not answer to once all steps have stopped; 0: 30 s
 	Logger      *slog.Logger  // nil: the default one
 }
@@ -75,6 +76,9 @@ func New(o Options) *Worker {
 	}
 	if o.RunnerWait == 0 {
 		o.RunnerWait = 10 * time.Second
+	}
+	if o.RemoveLimit == 0 {
+		o.RemoveLimit = time.Minute
 	}
 	if o.ReportLimit == 0 {
 		o.ReportLimit = 30 * time.Second

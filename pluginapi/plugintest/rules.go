@@ -7,7 +7,7 @@ func Rules() []Rule { return slices.Concat(pluginRules, runnerRules, sourceRules
 
 // What holds for every kind.
 var (
-	ruleDescribe = Rule{"plugin/describe", "Describe works before Configure, always says the same, and names kind, name and version."}
+	ruleDescribe = Rule{"plugin/describe", "Describe works before Configure, always says the same, and describes a plugin that a host takes: kind, names, version, schemas."}
 	ruleSchemas  = Rule{"plugin/schemas", "The schemas in a description are JSON Schemas, which are JSON objects."}
 	ruleConfig   = Rule{"plugin/configure", "Configure accepts settings that match the schema, without waiting for remote services."}
 	ruleOnce     = Rule{"plugin/configure-once", "A second Configure is answered with FAILED_PRECONDITION."}

@@ -42,7 +42,8 @@ const (
 // PluginService is what every plugin serves.
 type PluginServiceClient interface {
 	// Describe says what the plugin is. Called first, right after the start; may be called again at any time. It must not
-	// block and has no side effects; the answer never changes. At most 1,000 action types, 2 MiB of schemas and examples.
+	// block and has no side effects; the answer never changes. At most 1,000 action types, 256 KiB of schema for each, 2 MiB of
+	// schemas and examples.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Configure hands over the operator's settings. Called once, after Describe and before everything else but Describe.
 	// It must not wait for remote services. INVALID_ARGUMENT, with diagnostics in ErrorDetail where possible, means that
@@ -112,7 +113,8 @@ func (c *pluginServiceClient) Validate(ctx context.Context, in *ValidateRequest,
 // PluginService is what every plugin serves.
 type PluginServiceServer interface {
 	// Describe says what the plugin is. Called first, right after the start; may be called again at any time. It must not
-	// block and has no side effects; the answer never changes. At most 1,000 action types, 2 MiB of schemas and examples.
+	// block and has no side effects; the answer never changes. At most 1,000 action types, 256 KiB of schema for each, 2 MiB of
+	// schemas and examples.
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Configure hands over the operator's settings. Called once, after Describe and before everything else but Describe.
 	// It must not wait for remote services. INVALID_ARGUMENT, with diagnostics in ErrorDetail where possible, means that

@@ -47,9 +47,9 @@ type RunnerServiceClient interface {
 	// no result. Idempotent. NOT_FOUND when no such run is under way, which may also mean that it has not begun yet: the host
 	// repeats the call for as long as the stream is open.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*StopResponse, error)
-	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
-	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
-	// long as that needs.
+	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host, or after a Run or an Attach that
+	// ended with an error status or that the host broke off. Called at any time after that, also for runs that never started,
+	// are unknown to the plugin, or are still under way. Idempotent. May take as long as that needs.
 	Remove(ctx context.Context, in *RemoveRequest, opts ...grpc.CallOption) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
 	// streams: started first, with the state as it is now. Called after the worker was started anew, before Stop or Remove.
@@ -153,9 +153,9 @@ type RunnerServiceServer interface {
 	// no result. Idempotent. NOT_FOUND when no such run is under way, which may also mean that it has not begun yet: the host
 	// repeats the call for as long as the stream is open.
 	Stop(context.Context, *StopRequest) (*StopResponse, error)
-	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host. Called at any time after
-	// that, also for runs that never started, are unknown to the plugin, or are still under way. Idempotent. May take as
-	// long as that needs.
+	// Remove ends and cleans up what is left of a run after a crash of the plugin or its host, or after a Run or an Attach that
+	// ended with an error status or that the host broke off. Called at any time after that, also for runs that never started,
+	// are unknown to the plugin, or are still under way. Idempotent. May take as long as that needs.
 	Remove(context.Context, *RemoveRequest) (*RemoveResponse, error)
 	// Attach takes up a run that outlived its plugin process, for action types that say attachable, and streams what Run
 	// streams: started first, with the state as it is now. Called after the worker was started anew, before Stop or Remove.

@@ -52,14 +52,17 @@ func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
 	if r.configured.Load() && r.describesAnew {
 		version = "2"
 	}
-	schema := json.RawMessage(`{"type": "object"}`)
+	count, schema := countType, json.RawMessage(`{"type": "object"}`)
+	if r.foreignType {
+		count = "other.count"
+	}
 	endless := json.RawMessage(`{"to": 1000000000000}`)
 	stubborn := json.RawMessage(`{"to": 1000, "pause_ms": 1000, "stubborn": true}`)
 	return &pluginapi.Description{
 		Name: "test.broken", Version: version,
 		ActionTypes: []pluginapi.ActionType{
 			{
-				Name: countType, Tag: "test", SpecSchema: schema,
+				Name: count, Tag: "test", SpecSchema: schema,
 				Examples: pluginapi.Examples{
 					Succeed:      json.RawMessage(`{"to": 3, "label": "three"}`),
 					Fail:         json.RawMessage(`{"to": 1, "exit_code": 7}`),
