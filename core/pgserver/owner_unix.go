@@ -5,6 +5,7 @@ package pgserver
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -64,6 +65,19 @@ func (o owner) own(dir string) error {
 			return nil
 		}
 	}
+}
+
+// ownAll gives everything in dir to the owner.
+func (o owner) ownAll(dir string) error {
+	if o.credential == nil {
+		return nil
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(o.credential.Uid), int(o.credential.Gid))
+	})
 }
 
 func (o owner) apply(cmd *exec.Cmd) {
