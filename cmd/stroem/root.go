@@ -44,7 +44,7 @@ Exit codes: 0 done · 1 error, or the job failed · 2 wrong usage · 3 timed out
 		return &exitError{exitUsage, fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		a.validateCommand(), a.triggerCommand(), a.statusCommand(), a.logsCommand(), a.tasksCommand(), a.jobsCommand(),
+		a.validateCommand(), a.runCommand(), a.triggerCommand(), a.statusCommand(), a.logsCommand(), a.tasksCommand(), a.jobsCommand(),
 		a.workspacesCommand(), a.workersCommand(), a.pluginCommand(), a.cancelCommand(), a.devCommand(), a.versionCommand(),
 	)
 	usageErrors(root)
