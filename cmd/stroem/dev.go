@@ -22,6 +22,7 @@ type devFlags struct {
 	dataDir   string
 	plugins   string
 	workspace string
+	env       []string
 	ephemeral bool
 	verbose   bool
 }
@@ -52,6 +53,7 @@ PostgreSQL is taken from PATH or from where distributions install it; if there i
 	flags.StringVar(&f.dataDir, "data-dir", "", "where the data is kept (default: stroem-dev in the user's cache directory)")
 	flags.StringVar(&f.plugins, "plugins-dir", "", "where the plugins are (default: plugins beside the program)")
 	flags.StringVar(&f.workspace, "name", "default", "name of the workspace")
+	flags.StringArrayVar(&f.env, "env", nil, "name of an environment variable that the workspace's secrets may use; repeatable")
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nothing")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the logs of server and worker")
 	return cmd
@@ -60,6 +62,9 @@ PostgreSQL is taken from PATH or from where distributions install it; if there i
 func (a *app) dev(ctx context.Context, workspace string, f devFlags, stderr io.Writer) error {
 	workspace, err := workspaceDirectory(workspace)
 	if err != nil {
+		return err
+	}
+	if err := checkEnv(f.env); err != nil {
 		return err
 	}
 	dir, release, err := f.directory()
@@ -79,7 +84,7 @@ func (a *app) dev(ctx context.Context, workspace string, f devFlags, stderr io.W
 	defer stopAbort()
 	l := local{
 		dir: dir, temporary: f.ephemeral, listen: f.listen, name: f.workspace, workspace: workspace, plugins: f.plugins,
-		drain: 2 * time.Second, logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		env: f.env, drain: 2 * time.Second, logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
 		progress: func(what string) { _, _ = fmt.Fprintln(stderr, what+" …") },
 	}
 	err = l.run(ctx, abort, func(life context.Context, c *client.Client, address string) error {
@@ -88,6 +93,7 @@ func (a *app) dev(ctx context.Context, workspace string, f devFlags, stderr io.W
 		}
 		select {
 		case <-ctx.Done():
+		case <-abort.Done():
 		case <-life.Done():
 		}
 		return nil

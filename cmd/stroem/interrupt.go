@@ -5,26 +5,33 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/stroem/stroem/core/worker"
 )
 
 // interrupts are the signals that end a run.
 type interrupts struct {
 	first context.Context //nolint:containedctx // ends with the first signal
-	abort context.Context //nolint:containedctx // ends with close
+	abort context.Context //nolint:containedctx // ends with the second, and has the steps killed
 
 	signals chan os.Signal
 	pipe    chan os.Signal
-	cancel  []context.CancelFunc
+	end     func()
 	done    chan struct{}
 }
 
-// watchInterrupts ends the context first with ctx, or when the first signal comes, and says so. With the second one it calls
-// hard. A closed terminal is a signal, too. A reader of the output that goes away is not: writing fails then.
-func watchInterrupts(ctx context.Context, messages *progress, hard func()) *interrupts {
-	i := &interrupts{signals: make(chan os.Signal, 2), pipe: make(chan os.Signal, 1), done: make(chan struct{})}
+// watchInterrupts ends the context first with ctx, or when the first signal comes, and says so, and abort with the second.
+// With the third it calls exit, which does not return. A closed terminal is a signal, too. A reader of the output that goes
+// away is not: writing fails then.
+func watchInterrupts(ctx context.Context, messages *progress, exit func()) *interrupts {
+	i := &interrupts{signals: make(chan os.Signal, 3), pipe: make(chan os.Signal, 1), done: make(chan struct{})}
 	first, stopFirst := context.WithCancel(ctx)
-	abort, stopAbort := context.WithCancel(context.WithoutCancel(ctx))
-	i.first, i.abort, i.cancel = first, abort, []context.CancelFunc{stopFirst, stopAbort}
+	abort, kill := context.WithCancelCause(context.WithoutCancel(ctx))
+	i.first, i.abort = first, abort
+	i.end = func() {
+		stopFirst()
+		kill(nil)
+	}
 	signal.Notify(i.pipe, syscall.SIGPIPE) // and never read
 	signal.Notify(i.signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
@@ -36,12 +43,16 @@ func watchInterrupts(ctx context.Context, messages *progress, hard func()) *inte
 			if _, open := <-i.signals; !open {
 				return
 			}
-			if n > 1 {
-				hard()
-				return
+			switch n {
+			case 1:
+				messages.line("Cancelling; once more kills what runs")
+				stopFirst()
+			case 2:
+				messages.line("Killing what runs")
+				kill(worker.ErrKill)
+			default:
+				exit()
 			}
-			stopFirst()
-			messages.line("Cancelling; once more ends it at once")
 		}
 	}()
 	return i
@@ -53,7 +64,5 @@ func (i *interrupts) close() {
 	signal.Stop(i.pipe)
 	close(i.signals)
 	<-i.done
-	for _, cancel := range i.cancel {
-		cancel()
-	}
+	i.end()
 }

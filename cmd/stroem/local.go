@@ -41,7 +41,7 @@ type local struct {
 	database atomic.Pointer[pgserver.Server]
 }
 
-// kill ends the database at once, for a process that is about to end: plugins and steps go with it.
+// kill ends the database at once, for a process that is about to end: plugins and steps then go with it.
 func (l *local) kill() {
 	if database := l.database.Load(); database != nil {
 		database.Stop()
@@ -50,7 +50,7 @@ func (l *local) kill() {
 
 // run starts everything, calls use once the workspace was tried and the worker is there, and ends everything when use
 // returns, the worker first. ctx is for the start. life, which use gets, ends when server or worker fail, and that is then
-// the error. Ending abort stops running steps at once.
+// the error. Ending abort ends the worker with its running steps at once, as worker.Serve says.
 func (l *local) run(ctx, abort context.Context, use func(life context.Context, c *client.Client, address string) error) error {
 	cache := ""
 	if l.temporary {
@@ -78,13 +78,13 @@ func (l *local) run(ctx, abort context.Context, use func(life context.Context, c
 	defer stopServer()
 	srv := server.New(serverConfig, l.logger.With("program", "server"))
 	var served, worked sync.WaitGroup
-	served.Go(func() { fail(describeExit("server", srv.Run(serve))) })
+	served.Go(func() { failWith(fail, "server", srv.Run(serve)) })
 	address, err := srv.Addr(starting)
 	if err == nil {
 		workerConfig.ServerURL = urlOf(address)
 		work, stopWorker := context.WithCancel(life)
 		worked.Go(func() {
-			fail(describeExit("worker", worker.Serve(work, abort, workerConfig, l.logger.With("program", "worker"))))
+			failWith(fail, "worker", worker.Serve(work, abort, workerConfig, l.logger.With("program", "worker")))
 		})
 		err = l.with(starting, life, workerConfig.ServerURL, use)
 		stopWorker()
@@ -174,11 +174,11 @@ func writeConfig(dir, name string, content map[string]any) (string, error) {
 	return path, nil
 }
 
-func describeExit(program string, err error) error {
-	if err == nil {
-		return nil
+// failWith tells of a program that has ended with an error. One that ends without was told to.
+func failWith(fail context.CancelCauseFunc, program string, err error) {
+	if err != nil {
+		fail(fmt.Errorf("%s: %w", program, err))
 	}
-	return fmt.Errorf("%s: %w", program, err)
 }
 
 // waitFor asks until the answer is yes: everything asked for is starting at this moment.

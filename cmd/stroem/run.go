@@ -46,8 +46,8 @@ The log goes to standard output while the steps run, then their states and the j
 log goes to standard error, and the job to standard output as "stroem status" has it. What is found wrong in the workspace
 goes to standard error.
 
-Secrets can use env.<NAME> for the variables that --env names. Ctrl-C cancels the job: its steps are asked to end, and ended
-after 10 seconds. A second one ends everything at once.
+Secrets can use env.<NAME> for the variables that --env names. Ctrl-C cancels the job: its steps are asked to end, and killed
+after 10 seconds, or when it is pressed once more.
 
 Exit codes: 0 the job completed · 1 it failed, or could not be run · 2 wrong usage · 3 timed out · 4 cancelled.`,
 		Example: `  stroem run hello-world --dir examples/workspace -i name=you
@@ -82,7 +82,7 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	if err := f.checkEnv(); err != nil {
+	if err := checkEnv(f.env); err != nil {
 		return err
 	}
 	messages := newProgress(stderr)
@@ -109,13 +109,17 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 	}
 	release := func() {
 		if f.keep && err != nil {
-			a.tellKept(place, dir, messages)
+			f.tellKept(place, dir, messages)
 			return
 		}
 		place.remove()
 	}
 	defer func() { release() }()
-	logger, closeLog, err := runLogger(place.dir, f.verbose, messages)
+	level := new(slog.LevelVar)
+	if !f.verbose {
+		level.Set(slog.LevelWarn)
+	}
+	logger, closeLog, err := runLogger(place.dir, level, messages)
 	if err != nil {
 		return err
 	}
@@ -130,6 +134,9 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 		os.Exit(exitCancelled)
 	})
 	defer stop.close()
+	if !f.verbose { // what breaks then is meant to
+		defer context.AfterFunc(stop.first, func() { level.Set(slog.LevelError) })()
+	}
 	messages.say("Starting PostgreSQL, server and worker")
 	err = l.run(stop.first, stop.abort, func(life context.Context, c *client.Client, _ string) error {
 		run := taskRun{
@@ -157,8 +164,8 @@ func workspaceDirectory(path string) (string, error) {
 }
 
 // checkEnv refuses names of variables that are not there.
-func (f *runFlags) checkEnv() error {
-	for _, name := range f.env {
+func checkEnv(names []string) error {
+	for _, name := range names {
 		if key, _, value := strings.Cut(name, "="); value {
 			return &exitError{exitUsage, fmt.Errorf("--env %s=…: give the name alone; everybody on this machine can read arguments, so the value comes from the environment", key)}
 		}
@@ -199,14 +206,10 @@ func ownAddress(dir string) string {
 }
 
 // runLogger writes what server and worker say into a file, for a run that is kept, and what is serious to the terminal.
-func runLogger(dir string, verbose bool, messages *progress) (*slog.Logger, func(), error) {
+func runLogger(dir string, level slog.Leveler, messages *progress) (*slog.Logger, func(), error) {
 	file, err := os.OpenFile(filepath.Join(dir, "stroem.log"), os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // our own directory
 	if err != nil {
 		return nil, nil, fmt.Errorf("create a log: %w", err)
-	}
-	level := slog.LevelWarn
-	if verbose {
-		level = slog.LevelInfo
 	}
 	return slog.New(slog.NewMultiHandler(
 		slog.NewTextHandler(file, nil), slog.NewTextHandler(messages, &slog.HandlerOptions{Level: level}),
@@ -214,10 +217,14 @@ func runLogger(dir string, verbose bool, messages *progress) (*slog.Logger, func
 }
 
 // tellKept keeps the directory of a run and says what can be done with it.
-func (a *app) tellKept(place *scratch, workspace string, messages *progress) {
+func (f *runFlags) tellKept(place *scratch, workspace string, messages *progress) {
 	kept, err := place.keep()
 	if err != nil {
 		messages.line(err.Error())
 	}
-	messages.line("Kept: " + kept + " (stroem.log, logs in server/logs). To look at the job: stroem dev --data-dir " + kept + " " + workspace)
+	command := "stroem dev --data-dir " + kept
+	for _, name := range f.env {
+		command += " --env " + name
+	}
+	messages.line("Kept: " + kept + "\nIts stroem.log has what server and worker said. To look at the job: " + command + " " + workspace)
 }
