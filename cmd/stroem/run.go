@@ -138,7 +138,9 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 		defer context.AfterFunc(stop.first, func() { level.Set(slog.LevelError) })()
 	}
 	messages.say("Starting PostgreSQL, server and worker")
+	begun := false
 	err = l.run(stop.first, stop.abort, func(life context.Context, c *client.Client, _ string) error {
+		begun = true
 		run := taskRun{
 			app: a, client: c, workspace: l.name, task: task, input: input, timeout: f.timeout, messages: messages,
 			steps: slices.Collect(maps.Keys(definition.Flow)),
@@ -146,8 +148,8 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 		return run.run(life, stop.first)
 	})
 	messages.clear()
-	if endedBy(stop.first, err) {
-		return &exitError{exitCancelled, errors.New("interrupted before the job had begun")}
+	if err != nil && !begun && stop.first.Err() != nil {
+		return &exitError{exitCancelled, errors.New("interrupted before the job was created")}
 	}
 	return err
 }

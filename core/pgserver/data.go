@@ -40,7 +40,9 @@ func initialise(ctx context.Context, bin string, opts Options, seed seed, owner 
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), args...) //nolint:gosec // found by us
 	cmd.Dir = opts.Dir
 	owner.apply(cmd)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := cmd.CombinedOutput(); ctx.Err() != nil {
+		return "", false, fmt.Errorf("initialise the database: %w", ctx.Err())
+	} else if err != nil {
 		return "", false, fmt.Errorf("initialise the database in %s: %w\n%s", data, err, bytes.TrimSpace(out))
 	}
 	seed.pack(opts.Dir)

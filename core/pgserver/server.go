@@ -129,10 +129,8 @@ func launch(ctx context.Context, bin string, opts Options, password string, owne
 // settings are those of postgresql.conf.
 func (o Options) settings() map[string]string {
 	settings := map[string]string{}
-	if o.Temporary {
-		settings = map[string]string{
-			"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0",
-		}
+	if o.Temporary { // what is committed is still with the operating system, so that the end of the server loses nothing
+		settings = map[string]string{"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0"}
 	}
 	maps.Copy(settings, o.Settings)
 	return settings
@@ -168,7 +166,7 @@ func (s *Server) Stop() {
 	}
 	how := os.Signal(os.Interrupt) // PostgreSQL's fast shutdown
 	if s.temporary {
-		how = syscall.SIGQUIT // the immediate one, which writes nothing down
+		how = syscall.SIGQUIT // the immediate one: the next start has to recover
 	}
 	_ = s.cmd.Process.Signal(how)
 	select {
