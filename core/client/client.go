@@ -53,6 +53,9 @@ func New(o Options) (*Client, error) {
 	dial := dialer.DialContext
 	server, socket := o.Server, strings.TrimPrefix(o.Server, unixScheme)
 	if socket != server {
+		if socket == "" {
+			return nil, fmt.Errorf("the server's address %q has to go on with the path of a socket", o.Server)
+		}
 		server = "http://" + socketHost
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
