@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ func (f *inputFlags) read(types func() (map[string]string, error)) (map[string]a
 			return nil, errors.New("Invalid JSON input: it has to be an object, like {\"name\": \"value\"}") //nolint:staticcheck // the contract's words
 		}
 	}
-	fields := append(f.fields[:len(f.fields):len(f.fields)], f.sets...)
+	fields := slices.Concat(f.fields, f.sets)
 	if len(fields) == 0 {
 		return input, nil
 	}

@@ -16,10 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/config"
-	"github.com/stroem/stroem/core/workflow"
 )
 
 type runFlags struct {
@@ -107,48 +105,53 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	release := func() {
+	defer func() {
 		if f.keep && err != nil {
 			f.tellKept(place, dir, messages)
 			return
 		}
 		place.remove()
+	}()
+	l := &local{
+		dir: place.dir, temporary: true, listen: ownAddress(place.dir), name: "default", workspace: dir, plugins: f.pluginsDir,
+		named: named, env: f.env, drain: time.Second, progress: messages.slow,
 	}
-	defer func() { release() }()
+	return f.runOn(ctx, l, place, taskRun{
+		app: a, workspace: l.name, task: task, input: input, timeout: f.timeout, messages: messages,
+		steps: slices.Collect(maps.Keys(definition.Flow)),
+	})
+}
+
+// runOn starts everything, runs the task, and ends everything; signals may end it before.
+func (f *runFlags) runOn(ctx context.Context, l *local, place *scratch, run taskRun) error {
 	level := new(slog.LevelVar)
 	if !f.verbose {
 		level.Set(slog.LevelWarn)
 	}
-	logger, closeLog, err := runLogger(place.dir, level, messages)
+	logger, closeLog, err := runLogger(place.dir, level, run.messages)
 	if err != nil {
 		return err
 	}
 	defer closeLog()
-	l := &local{
-		dir: place.dir, temporary: true, listen: ownAddress(place.dir), name: "default", workspace: dir, plugins: f.pluginsDir,
-		named: named, env: f.env, drain: time.Second, logger: logger, progress: messages.slow,
-	}
-	stop := watchInterrupts(ctx, messages, func() {
+	l.logger = logger
+	ctx, abort, unwatch := watchInterrupts(ctx, run.messages, func() {
 		l.kill()
 		place.remove()
 		os.Exit(exitCancelled)
 	})
-	defer stop.close()
+	defer unwatch()
 	if !f.verbose { // what breaks then is meant to
-		defer context.AfterFunc(stop.first, func() { level.Set(slog.LevelError) })()
+		defer context.AfterFunc(ctx, func() { level.Set(slog.LevelError) })()
 	}
-	messages.say("Starting PostgreSQL, server and worker")
+	run.messages.say("Starting PostgreSQL, server and worker")
 	begun := false
-	err = l.run(stop.first, stop.abort, func(life context.Context, c *client.Client, _ string) error {
+	err = l.run(ctx, abort, func(life context.Context, c *client.Client, _ string) error {
 		begun = true
-		run := taskRun{
-			app: a, client: c, workspace: l.name, task: task, input: input, timeout: f.timeout, messages: messages,
-			steps: slices.Collect(maps.Keys(definition.Flow)),
-		}
-		return run.run(life, stop.first)
+		run.client = c
+		return run.run(life, ctx)
 	})
-	messages.clear()
-	if err != nil && !begun && stop.first.Err() != nil {
+	run.messages.clear()
+	if err != nil && !begun && ctx.Err() != nil {
 		return &exitError{exitCancelled, errors.New("interrupted before the job was created")}
 	}
 	return err
@@ -163,40 +166,6 @@ func workspaceDirectory(path string) (string, error) {
 		return "", &exitError{exitUsage, fmt.Errorf("%s is not a directory: name the directory of a workspace, like examples/workspace", dir)}
 	}
 	return dir, nil
-}
-
-// checkEnv refuses names of variables that are not there.
-func checkEnv(names []string) error {
-	for _, name := range names {
-		if key, _, value := strings.Cut(name, "="); value {
-			return &exitError{exitUsage, fmt.Errorf("--env %s=…: give the name alone; everybody on this machine can read arguments, so the value comes from the environment", key)}
-		}
-		if _, set := os.LookupEnv(name); !set {
-			return &exitError{exitUsage, fmt.Errorf("--env %s: there is no such variable in the environment", name)}
-		}
-	}
-	return nil
-}
-
-// noTask says that a task is not there, and which are.
-func noTask(workspace *core.Workspace, task, dir string) error {
-	tasks := slices.Sorted(maps.Keys(workspace.Tasks))
-	known := "there are: " + strings.Join(tasks, ", ")
-	if len(tasks) == 0 {
-		known = "there are none in " + dir
-	}
-	if task == "" {
-		return &exitError{exitUsage, fmt.Errorf("name a task; %s", known)}
-	}
-	return fmt.Errorf("Task '%s' not found%s; %s", task, workflow.DidYouMean(task, slices.Values(tasks)), known) //nolint:staticcheck // the API's words
-}
-
-func inputTypes(fields map[string]core.InputField) map[string]string {
-	types := make(map[string]string, len(fields))
-	for name, field := range fields {
-		types[name] = field.Type
-	}
-	return types
 }
 
 // ownAddress is where a server listens that is for nobody else: a socket, or a free port where there are no sockets.
@@ -224,9 +193,10 @@ func (f *runFlags) tellKept(place *scratch, workspace string, messages *progress
 	if err != nil {
 		messages.line(err.Error())
 	}
-	command := "stroem dev --data-dir " + kept
+	command := []string{"stroem", "dev", "--data-dir", kept}
 	for _, name := range f.env {
-		command += " --env " + name
+		command = append(command, "--env", name)
 	}
-	messages.line("Kept: " + kept + "\nIts stroem.log has what server and worker said. To look at the job: " + command + " " + workspace)
+	messages.line("Kept: " + kept + "\nIts stroem.log has what server and worker said. To look at the job: " +
+		strings.Join(append(command, workspace), " "))
 }

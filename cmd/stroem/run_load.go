@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/pluginhost"
@@ -83,4 +86,38 @@ func renderWith(ctx context.Context, allowed []string) func(map[string]any) (map
 		values, _ := rendered.(map[string]any) // as it was
 		return values, err
 	}
+}
+
+// checkEnv refuses names of variables that are not there.
+func checkEnv(names []string) error {
+	for _, name := range names {
+		if key, _, value := strings.Cut(name, "="); value {
+			return &exitError{exitUsage, fmt.Errorf("--env %s=…: give the name alone; everybody on this machine can read arguments, so the value comes from the environment", key)}
+		}
+		if _, set := os.LookupEnv(name); !set {
+			return &exitError{exitUsage, fmt.Errorf("--env %s: there is no such variable in the environment", name)}
+		}
+	}
+	return nil
+}
+
+// noTask says that a task is not there, and which are.
+func noTask(workspace *core.Workspace, task, dir string) error {
+	tasks := slices.Sorted(maps.Keys(workspace.Tasks))
+	known := "there are: " + strings.Join(tasks, ", ")
+	if len(tasks) == 0 {
+		known = "there are none in " + dir
+	}
+	if task == "" {
+		return &exitError{exitUsage, fmt.Errorf("name a task; %s", known)}
+	}
+	return fmt.Errorf("Task '%s' not found%s; %s", task, workflow.DidYouMean(task, slices.Values(tasks)), known) //nolint:staticcheck // the API's words
+}
+
+func inputTypes(fields map[string]core.InputField) map[string]string {
+	types := make(map[string]string, len(fields))
+	for name, field := range fields {
+		types[name] = field.Type
+	}
+	return types
 }

@@ -23,7 +23,7 @@ func newScratch(prefix string) (*scratch, error) {
 		if err != nil {
 			return nil, fmt.Errorf("create a directory: %w", err)
 		}
-		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // to be passed through by the database's user
+		if err := os.Chmod(dir, 0o711); err != nil { // to be passed through by the database's user
 			return nil, fmt.Errorf("open a directory to the database: %w", err)
 		}
 		unlock, err := lockDirectory(dir)

@@ -73,7 +73,8 @@ func TestValidate(t *testing.T) {
 		"of a whole": {[]string{"good/.workflows/b.yaml"}, 0, "[OK] good/.workflows/b.yaml\n"},
 		"alone":      {[]string{"alone.yaml"}, 1, "[FAIL] alone.yaml\nalone.yaml:1:14: error: "},
 		"github": {
-			[]string{"bad", "--format", "github"}, 1,
+			[]string{"bad", "--format", "github"},
+			1,
 			"::error file=bad/.workflows/a.yaml,line=2,col=13::unknown action type 'shel'; did you mean 'shell'?\n" +
 				"::warning file=bad/.workflows/a.yaml,line=3,col=34::{{ input.x }} stands unquoted in shell text, which would run whatever the input says: use \"$INPUT_X\"\n" +
 				"::error file=bad/.workflows/b.yaml,line=1,col=32::action 'bb' is not defined; did you mean 'b'?\n2 errors, 1 warning.\n",

@@ -72,11 +72,16 @@ func (o owner) ownAll(dir string) error {
 	if o.credential == nil {
 		return nil
 	}
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }() // nothing was written through it
+	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(path, int(o.credential.Uid), int(o.credential.Gid))
+		return root.Lchown(name, int(o.credential.Uid), int(o.credential.Gid))
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -164,11 +163,14 @@ func (s *Server) Stop() {
 		return
 	default:
 	}
-	how := os.Signal(os.Interrupt) // PostgreSQL's fast shutdown
+	how := syscall.SIGINT // PostgreSQL's fast shutdown
 	if s.temporary {
 		how = syscall.SIGQUIT // the immediate one: the next start has to recover
 	}
-	_ = s.cmd.Process.Signal(how)
+	if s.cmd.Process.Signal(how) != nil { // there are no signals here, or it has just ended
+		s.Kill()
+		return
+	}
 	select {
 	case <-s.done:
 	case <-time.After(stopLimit):
