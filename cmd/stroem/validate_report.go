@@ -47,8 +47,13 @@ func (a *app) printReports(reports []report, format string) error {
 
 // summary says how many problems there are.
 func summary(errs, warnings int) string {
-	if errs+warnings == 0 {
+	switch {
+	case errs+warnings == 0:
 		return "No problems."
+	case warnings == 0:
+		return plural(errs, "error") + "."
+	case errs == 0:
+		return plural(warnings, "warning") + "."
 	}
 	return plural(errs, "error") + ", " + plural(warnings, "warning") + "."
 }

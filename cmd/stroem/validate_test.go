@@ -67,9 +67,9 @@ func TestValidate(t *testing.T) {
 		"warnings":   {[]string{"warned"}, 0, "[OK] warned\nwarned/.workflows/a.yaml:1:85: warning: undefined secret 'secret.db.user'\n" + sops},
 		"strict":     {[]string{"warned", "--strict"}, 1, "[OK] warned\n"},
 		"strict ok":  {[]string{"good", "--strict"}, 0, "[OK] good\n"},
-		"empty":      {[]string{"empty"}, 0, "[OK] empty\nwarning: there are no workflows here: write some into empty/.workflows/hello.yaml\n0 errors, 1 warning.\n"},
-		"not there":  {[]string{"nope", "good"}, 1, "[FAIL] nope\nerror: nothing can be read at nope: stat nope: no such file or directory\n[OK] good\n1 error, 0 warnings.\n"},
-		"a file":     {[]string{"bad/.workflows/b.yaml"}, 1, "[FAIL] bad/.workflows/b.yaml\n" + badB + "1 error, 0 warnings.\n"},
+		"empty":      {[]string{"empty"}, 0, "[OK] empty\nwarning: there are no workflows here: write some into empty/.workflows/hello.yaml\n1 warning.\n"},
+		"not there":  {[]string{"nope", "good"}, 1, "[FAIL] nope\nerror: nothing can be read at nope: stat nope: no such file or directory\n[OK] good\n1 error.\n"},
+		"a file":     {[]string{"bad/.workflows/b.yaml"}, 1, "[FAIL] bad/.workflows/b.yaml\n" + badB + "1 error.\n"},
 		"of a whole": {[]string{"good/.workflows/b.yaml"}, 0, "[OK] good/.workflows/b.yaml\n"},
 		"alone":      {[]string{"alone.yaml"}, 1, "[FAIL] alone.yaml\nalone.yaml:1:14: error: "},
 		"github": {
