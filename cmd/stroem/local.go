@@ -33,6 +33,7 @@ type local struct {
 	workspace string            // its directory
 	plugins   string            // their directory; "": the usual one
 	named     map[string]string // paths of runner plugins besides, by the names of such files
+	labels    []string          // tags of the worker besides those of its plugins
 	env       []string          // variables that the workspace's secrets may use
 	drain     time.Duration     // for steps that run when it is to end
 	logger    *slog.Logger
@@ -153,7 +154,7 @@ func (l *local) configure(databaseURL string) (s config.Server, w config.Worker,
 	}
 	workerFile, err := writeConfig(l.dir, config.WorkerFile, map[string]any{
 		"worker_token": token, "worker_name": "dev", "data_dir": filepath.Join(l.dir, "worker"),
-		"drain_secs": l.drain.Seconds(), "plugins": plugins,
+		"drain_secs": l.drain.Seconds(), "tags": l.labels, "plugins": plugins,
 	})
 	if err != nil {
 		return s, w, err

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -114,11 +112,10 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 	}()
 	l := &local{
 		dir: place.dir, temporary: true, listen: ownAddress(place.dir), name: "default", workspace: dir, plugins: f.pluginsDir,
-		named: named, env: f.env, drain: time.Second, progress: messages.slow,
+		named: named, labels: labels(workspace, task), env: f.env, drain: time.Second, progress: messages.slow,
 	}
 	return f.runOn(ctx, l, place, taskRun{
-		app: a, workspace: l.name, task: task, input: input, timeout: f.timeout, messages: messages,
-		steps: slices.Collect(maps.Keys(definition.Flow)),
+		app: a, workspace: l.name, content: workspace, task: task, input: input, timeout: f.timeout, messages: messages,
 	})
 }
 
@@ -140,13 +137,17 @@ func (f *runFlags) runOn(ctx context.Context, l *local, place *scratch, run task
 		os.Exit(exitCancelled)
 	})
 	defer unwatch()
-	if !f.verbose { // what breaks then is meant to
-		defer context.AfterFunc(ctx, func() { level.Set(slog.LevelError) })()
+	quiet := func() { // what breaks from now on is meant to
+		if !f.verbose {
+			level.Set(slog.LevelError)
+		}
 	}
+	defer context.AfterFunc(ctx, quiet)()
 	run.messages.say("Starting PostgreSQL, server and worker")
 	begun := false
 	err = l.run(ctx, abort, func(life context.Context, c *client.Client, _ string) error {
 		begun = true
+		defer quiet()
 		run.client = c
 		return run.run(life, ctx)
 	})

@@ -5,19 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
+	"github.com/stroem/stroem/core/workflow"
 )
 
 // taskRun is the one job of a run.
 type taskRun struct {
 	app       *app
 	client    *client.Client
-	workspace string
+	workspace string // its name
+	content   *core.Workspace
 	task      string
-	steps     []string // names, in any order
 	input     map[string]any
 	timeout   time.Duration
 	messages  *progress
@@ -32,6 +37,9 @@ var errTimeout = errors.New("timed out")
 // run creates the job and follows it to its end, or cancels it when interrupted ends. life is that of the server. The
 // error has the exit code of the job.
 func (r *taskRun) run(life, interrupted context.Context) error {
+	if err := r.runnable(life); err != nil {
+		return err
+	}
 	wait, cancelWait := context.WithCancelCause(interrupted)
 	defer cancelWait(nil)
 	created, err := r.client.Execute(life, r.workspace, r.task, api.ExecuteRequest{Input: r.input}, "")
@@ -66,6 +74,70 @@ func (r *taskRun) run(life, interrupted context.Context) error {
 	return result(job)
 }
 
+// labels are the tags that a task's actions have of their own. Here is only one worker, so it has them all, but for those
+// that say which plugins a worker has.
+func labels(workspace *core.Workspace, task string) []string {
+	found := []string{}
+	for _, step := range workspace.Tasks[task].Flow {
+		action := workspace.Actions[step.Action]
+		if action == nil {
+			continue // of a library, which the server refuses
+		}
+		for _, tag := range action.Tags {
+			if !slices.Contains(pluginTags(), tag) && !core.IsVendorType(tag) {
+				found = append(found, tag)
+			}
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
+
+// pluginTags are the tags of the types of actions that need no third party's plugin.
+func pluginTags() (tags []string) {
+	for _, t := range workflow.BuiltinTypes() {
+		tags = append(tags, t.Tag)
+	}
+	return tags
+}
+
+// runnable refuses a task with a step that would wait forever, because no plugin here runs it.
+func (r *taskRun) runnable(life context.Context) error {
+	workers, err := r.client.Workers(life, 1, 0)
+	if err != nil {
+		return err
+	}
+	flow := r.content.Tasks[r.task].Flow
+	for _, name := range slices.Sorted(maps.Keys(flow)) {
+		action := r.content.Actions[flow[name].Action]
+		if action == nil {
+			continue // of a library, which the server refuses
+		}
+		for _, tag := range action.RequiredTags() {
+			if len(workers) > 0 && slices.Contains(workers[0].Tags, tag) {
+				continue
+			}
+			return fmt.Errorf("no plugin here runs step '%s', which needs one with the tag %s: put it into the directory of the plugins, or name it with --plugin%s",
+				name, tag, r.pluginErrors(life))
+		}
+	}
+	return nil
+}
+
+// pluginErrors tells of the plugins that do not work.
+func (r *taskRun) pluginErrors(life context.Context) (text string) {
+	plugins, err := r.client.Plugins(life)
+	if err != nil {
+		return "" // it is for an explanation only
+	}
+	for _, p := range plugins {
+		if p.LastError != "" {
+			text += fmt.Sprintf("\n%s-%s is %s: %s", p.Kind, p.Name, p.State, p.LastError)
+		}
+	}
+	return text
+}
+
 func (r *taskRun) cancel(life context.Context, id string) {
 	ctx, cancel := context.WithTimeout(life, cancelLimit)
 	defer cancel()
@@ -74,7 +146,7 @@ func (r *taskRun) cancel(life context.Context, id string) {
 
 // follow prints the log as it comes.
 func (r *taskRun) follow(life context.Context, id string) (api.JobDetail, error) {
-	view := logView{out: &r.app.out, width: longest(r.steps)}
+	view := logView{out: &r.app.out, width: longest(maps.Keys(r.content.Tasks[r.task].Flow))}
 	if r.app.out.structured() {
 		view.out = &r.messages.printer
 	}
@@ -85,8 +157,8 @@ func (r *taskRun) follow(life context.Context, id string) (api.JobDetail, error)
 	return r.app.await(life, r.client, id, false)
 }
 
-func longest(names []string) (width int) {
-	for _, name := range names {
+func longest(names iter.Seq[string]) (width int) {
+	for name := range names {
 		width = max(width, visible(name))
 	}
 	return width

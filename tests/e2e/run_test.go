@@ -254,7 +254,15 @@ func TestRunWithPlugins(t *testing.T) {
 	t.Parallel()
 	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "served") }))
 	t.Cleanup(served.Close)
-	dir := workspace(t, fmt.Sprintf("actions: {get: {type: example.http_request, url: %q}}\ntasks: {get: {flow: {s: {action: get}}}}\n", served.URL))["default"]
+	dir := workspace(t, fmt.Sprintf(`
+actions:
+  get: {type: example.http_request, url: %q}
+  tagged: {type: shell, cmd: echo tagged, tags: [gpu, shell]}
+tasks:
+  get: {flow: {s: {action: get}}}
+  tagged: {flow: {s: {action: tagged}}}
+  library: {flow: {s: {action: lib/it}}}
+`, served.URL))["default"]
 	path := exampleGo.path(t)
 	plugins := t.TempDir()
 	for _, file := range []string{filepath.Join(bin, "plugins", "runner-shell"), filepath.Join(bin, "plugins", "source-folder"), path} {
@@ -273,7 +281,25 @@ func TestRunWithPlugins(t *testing.T) {
 			got := r.wait()
 			require.Zero(t, got.code, "%s%s", got.stdout, got.stderr)
 			require.Contains(t, got.stdout, `"status": 200`)
-			require.NotContains(t, got.stderr, "warning")
+			require.NotContains(t, got.stderr, "no plugin that is known")
+			r.leavesNothing()
+		})
+	}
+	for task, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"get":     {1, "Error: no plugin here runs step 's', which needs one with the tag example.http_request: "},
+		"library": {1, "Error: Step 's' uses the action 'lib/it', which is not found"},
+		"tagged":  {0, "s | tagged\n"}, // the one worker has the labels of all
+	} {
+		t.Run(task, func(t *testing.T) {
+			t.Parallel()
+			r := newRun(t, temporary(t), dir, task).start()
+			got := r.wait()
+			require.Equal(t, want.code, got.code, "%s%s", got.stdout, got.stderr)
+			require.Contains(t, got.stdout+got.stderr, want.text)
+			require.NotContains(t, got.stderr, "level=")
 			r.leavesNothing()
 		})
 	}
