@@ -71,6 +71,9 @@ func (r *taskRun) run(life, interrupted context.Context) error {
 	if errors.Is(context.Cause(wait), errTimeout) {
 		return &exitError{exitTimedOut, fmt.Errorf("the job had not ended after %s, and was cancelled", r.timeout)}
 	}
+	if interrupted.Err() != nil && job.Status == string(core.JobFailed) {
+		return &exitError{code: exitCancelled} // its steps were killed before the server had heard of it
+	}
 	return result(job)
 }
 

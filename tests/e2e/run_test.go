@@ -139,8 +139,8 @@ func TestRunIsInterrupted(t *testing.T) {
 		"interrupted":         {"polite", []syscall.Signal{syscall.SIGINT}, "s | bye\n"},
 		"terminated":          {"polite", []syscall.Signal{syscall.SIGTERM}, "s | bye\n"},
 		"the terminal closed": {"polite", []syscall.Signal{syscall.SIGHUP}, "s | bye\n"},
-		"twice":               {"stubborn", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, "stubborn cancelled after"},
-		"two kinds":           {"stubborn", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, "stubborn cancelled after"},
+		"twice":               {"stubborn", []syscall.Signal{syscall.SIGINT, syscall.SIGINT}, "\nstubborn "},
+		"two kinds":           {"stubborn", []syscall.Signal{syscall.SIGTERM, syscall.SIGINT}, "\nstubborn "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
