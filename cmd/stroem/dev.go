@@ -2,28 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/stroem/stroem/core/client"
-	"github.com/stroem/stroem/core/config"
-	"github.com/stroem/stroem/core/pgserver"
-	"github.com/stroem/stroem/core/pluginhost"
-	"github.com/stroem/stroem/core/server"
-	"github.com/stroem/stroem/core/worker"
 )
 
 type devFlags struct {
@@ -31,6 +22,7 @@ type devFlags struct {
 	dataDir   string
 	plugins   string
 	workspace string
+	env       []string
 	ephemeral bool
 	verbose   bool
 }
@@ -61,62 +53,70 @@ PostgreSQL is taken from PATH or from where distributions install it; if there i
 	flags.StringVar(&f.dataDir, "data-dir", "", "where the data is kept (default: stroem-dev in the user's cache directory)")
 	flags.StringVar(&f.plugins, "plugins-dir", "", "where the plugins are (default: plugins beside the program)")
 	flags.StringVar(&f.workspace, "name", "default", "name of the workspace")
+	flags.StringArrayVar(&f.env, "env", nil, "name of an environment variable that the workspace's secrets may use; repeatable")
 	flags.BoolVar(&f.ephemeral, "ephemeral", false, "keep nothing")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the logs of server and worker")
 	return cmd
 }
 
 func (a *app) dev(ctx context.Context, workspace string, f devFlags, stderr io.Writer) error {
-	workspace, err := filepath.Abs(workspace)
-	if err != nil {
-		return fmt.Errorf("find the workspace: %w", err)
-	}
-	if info, err := os.Stat(workspace); err != nil || !info.IsDir() {
-		return &exitError{exitUsage, fmt.Errorf("%s is not a directory: name the directory of a workspace, like examples/workspace", workspace)}
-	}
-	dir, remove, err := f.directory()
+	workspace, err := workspaceDirectory(workspace)
 	if err != nil {
 		return err
 	}
-	defer remove()
-	unlock, err := lockDirectory(dir)
+	if err := checkEnv(f.env); err != nil {
+		return err
+	}
+	dir, release, err := f.directory()
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer release()
 
 	level := slog.LevelWarn
 	if f.verbose {
 		level = slog.LevelInfo
 	}
-	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-
 	if err := a.out.line("Starting PostgreSQL …"); err != nil {
 		return err
 	}
-	database, err := pgserver.Start(ctx, pgserver.Options{Dir: filepath.Join(dir, "postgres")})
-	if err != nil {
-		return fmt.Errorf("start PostgreSQL: %w", err)
+	abort, stopAbort := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGQUIT)
+	defer stopAbort()
+	l := local{
+		dir: dir, temporary: f.ephemeral, listen: f.listen, name: f.workspace, workspace: workspace, plugins: f.plugins,
+		env: f.env, drain: 2 * time.Second, logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+		progress: func(what string) { _, _ = fmt.Fprintln(stderr, what+" …") },
 	}
-	defer database.Stop()
-	serverConfig, workerConfig, err := f.configure(dir, workspace, database.URL())
-	if err != nil {
-		return err
+	err = l.run(ctx, abort, func(life context.Context, c *client.Client, address string) error {
+		if err := a.welcome(life, c, address, f.workspace); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-abort.Done():
+		case <-life.Done():
+		}
+		return nil
+	})
+	if endedBy(ctx, err) {
+		return nil // Ctrl-C is how it ends
 	}
-	return a.devRun(ctx, serverConfig, workerConfig, f.workspace, logger)
+	return err
 }
 
-// directory returns where the data is kept, and what removes it in the end.
-func (f devFlags) directory() (dir string, remove func(), err error) {
+// endedBy tells whether err says no more than that ctx has ended.
+func endedBy(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+}
+
+// directory returns where the data is kept, locked, and what is to be called in the end.
+func (f devFlags) directory() (dir string, release func(), err error) {
 	if f.ephemeral {
-		// Outside of the home directory, which the unprivileged user of the database may not be able to enter.
-		if dir, err = os.MkdirTemp("", "stroem-dev-"); err != nil {
-			return "", nil, fmt.Errorf("create a directory: %w", err)
+		s, err := newScratch("stroem-dev-")
+		if err != nil {
+			return "", nil, err
 		}
-		if err := os.Chmod(dir, 0o711); err != nil { // to be passed through by the database's user
-			return "", nil, fmt.Errorf("open a directory to the database: %w", err)
-		}
-		return dir, func() { _ = os.RemoveAll(dir) }, nil
+		return s.dir, s.remove, nil
 	}
 	dir = f.dataDir
 	if dir == "" && os.Getuid() == 0 {
@@ -135,100 +135,13 @@ func (f devFlags) directory() (dir string, remove func(), err error) {
 	if err := os.MkdirAll(dir, 0o711); err != nil { // to be passed through by the database's user
 		return "", nil, fmt.Errorf("create the data directory: %w", err)
 	}
-	return dir, func() {}, nil
+	unlock, err := lockDirectory(dir)
+	return dir, unlock, err
 }
 
-// configure writes the configuration of server and worker, for whoever wants to see it, and loads it.
-func (f devFlags) configure(dir, workspace, databaseURL string) (s config.Server, w config.Worker, err error) {
-	token := rand.Text()
-	plugins := pluginhost.Dir(f.plugins)
-	serverFile, err := writeConfig(dir, config.ServerFile, map[string]any{
-		"listen": f.listen, "data_dir": filepath.Join(dir, "server"), "worker_token": token,
-		"db":         map[string]any{"url": databaseURL},
-		"plugins":    map[string]any{"dir": plugins},
-		"workspaces": map[string]any{f.workspace: map[string]any{"type": "folder", "path": workspace}},
-	})
-	if err != nil {
-		return s, w, err
-	}
-	if s, err = config.LoadServer(serverFile, nil); err != nil {
-		return s, w, err
-	}
-	workerFile, err := writeConfig(dir, config.WorkerFile, map[string]any{
-		"server_url": "http://" + f.listen, "worker_token": token, "worker_name": "dev", "data_dir": filepath.Join(dir, "worker"),
-		"drain_secs": 2, "plugins": map[string]any{"dir": plugins},
-	})
-	if err != nil {
-		return s, w, err
-	}
-	w, err = config.LoadWorker(workerFile, nil)
-	return s, w, err
-}
-
-func writeConfig(dir, name string, content map[string]any) (string, error) {
-	data, err := yaml.Marshal(content)
-	if err != nil {
-		return "", fmt.Errorf("encode %s: %w", name, err)
-	}
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		return "", fmt.Errorf("write %s: %w", name, err)
-	}
-	return path, nil
-}
-
-// devRun runs server and worker until one of them fails or ctx ends; the worker ends first.
-func (a *app) devRun(ctx context.Context, s config.Server, w config.Worker, workspace string, logger *slog.Logger) error {
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	serve, stopServer := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopServer()
-	srv := server.New(s, logger.With("program", "server"))
-	var running sync.WaitGroup
-	running.Go(func() { fail(describeExit("server", srv.Run(serve))) })
-	address, err := srv.Addr(ctx)
-	if err == nil {
-		w.ServerURL = "http://" + address.String()
-		work, stopWorker := context.WithCancel(ctx)
-		abort, stopAbort := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGQUIT)
-		var worked sync.WaitGroup
-		worked.Go(func() { fail(describeExit("worker", worker.Serve(work, abort, w, logger.With("program", "worker")))) })
-		if err = a.welcome(ctx, address, workspace); err == nil {
-			<-ctx.Done()
-		}
-		stopWorker()
-		worked.Wait()
-		stopAbort()
-	}
-	stopServer()
-	running.Wait()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		return cause
-	}
-	return err
-}
-
-func describeExit(program string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", program, err)
-}
-
-// welcome waits until the worker is there, and says what to do next.
-func (a *app) welcome(ctx context.Context, address net.Addr, workspace string) error {
-	c, err := client.New(client.Options{Server: "http://" + address.String()})
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := waitFor(ctx, func(ctx context.Context) bool {
-		workers, err := c.Workers(ctx, 1, 0)
-		return err == nil && len(workers) > 0 && workers[0].Status == "active" && c.Ready(ctx) == nil
-	}); err != nil {
-		return err
-	}
-	lines := []string{"", a.out.paint("1", "Strøm runs at http://"+address.String()), ""}
+// welcome says what to do next.
+func (a *app) welcome(ctx context.Context, c *client.Client, address, workspace string) error {
+	lines := []string{"", a.out.paint("1", "Strøm runs at "+address), ""}
 	tasks, err := c.Tasks(ctx, workspace)
 	switch {
 	case err != nil:
@@ -237,8 +150,8 @@ func (a *app) welcome(ctx context.Context, address net.Addr, workspace string) e
 		lines = append(lines, "The workspace has no tasks yet. Write one into .workflows/hello.yaml; it is picked up at once.")
 	default:
 		server := ""
-		if address.String() != "127.0.0.1:8080" {
-			server = " --server http://" + address.String()
+		if address != defaultServer {
+			server = " --server " + address
 		}
 		lines = append(lines, "Try, in another terminal:",
 			"  stroem"+server+" tasks",
@@ -247,20 +160,6 @@ func (a *app) welcome(ctx context.Context, address net.Addr, workspace string) e
 	for _, line := range append(lines, "", "Ctrl-C ends it.") {
 		if err := a.out.line(line); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// waitFor asks until the answer is yes: everything asked for is starting at this moment.
-func waitFor(ctx context.Context, done func(context.Context) bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the worker did not come up within a minute; --verbose shows why"))
-	defer cancel()
-	for !done(ctx) {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	return nil

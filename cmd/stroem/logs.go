@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,11 +25,11 @@ or with --output json.`,
 			if err != nil {
 				return err
 			}
-			raw = raw || a.out.structured() || a.out.width == 0
+			view := logView{out: &a.out, raw: raw || a.out.structured() || a.out.width == 0}
 			if follow {
-				return a.followLogs(cmd.Context(), c, args[0], q, raw)
+				return view.follow(cmd.Context(), c, args[0], q)
 			}
-			return a.printLogs(cmd.Context(), c, args[0], q, raw)
+			return view.print(cmd.Context(), c, args[0], q)
 		},
 	}
 	cmd.Flags().StringVar(&q.Step, "step", "", "only this step")
@@ -40,14 +39,22 @@ or with --output json.`,
 	return cmd
 }
 
-// printLogs prints all pages that there are now.
-func (a *app) printLogs(ctx context.Context, c *client.Client, job string, q client.LogQuery, raw bool) error {
+// logView prints lines of a log.
+type logView struct {
+	out     *printer
+	raw     bool // as they are stored
+	width   int  // of the longest name of a step, to put the lines under each other; 0: they are not
+	colours map[string]string
+}
+
+// print prints all pages that there are now.
+func (v *logView) print(ctx context.Context, c *client.Client, job string, q client.LogQuery) error {
 	for {
 		page, err := c.Logs(ctx, job, q)
 		if err != nil {
 			return err
 		}
-		if err := a.printLines(page.Logs, raw); err != nil {
+		if err := v.lines(page.Logs); err != nil {
 			return err
 		}
 		if page.Next > page.Total {
@@ -57,8 +64,8 @@ func (a *app) printLogs(ctx context.Context, c *client.Client, job string, q cli
 	}
 }
 
-// followLogs prints lines as they come until the job has ended and its last line is printed.
-func (a *app) followLogs(ctx context.Context, c *client.Client, id string, q client.LogQuery, raw bool) error {
+// follow prints lines as they come until the job has ended and its last line is printed.
+func (v *logView) follow(ctx context.Context, c *client.Client, id string, q client.LogQuery) error {
 	q.Wait = maxWait
 	for {
 		job, err := c.Job(ctx, id, 0) // before the lines: what is written before the end is then seen
@@ -73,7 +80,7 @@ func (a *app) followLogs(ctx context.Context, c *client.Client, id string, q cli
 		if err != nil {
 			return err
 		}
-		if err := a.printLines(page.Logs, raw); err != nil {
+		if err := v.lines(page.Logs); err != nil {
 			return err
 		}
 		if ended && page.Next > page.Total {
@@ -83,12 +90,12 @@ func (a *app) followLogs(ctx context.Context, c *client.Client, id string, q cli
 	}
 }
 
-func (a *app) printLines(lines string, raw bool) error {
+func (v *logView) lines(lines string) error {
 	if lines == "" {
 		return nil
 	}
-	if raw {
-		return a.out.line(strings.TrimSuffix(lines, "\n"))
+	if v.raw {
+		return v.out.line(strings.TrimSuffix(lines, "\n"))
 	}
 	for line := range strings.Lines(lines) {
 		var l struct {
@@ -97,13 +104,28 @@ func (a *app) printLines(lines string, raw bool) error {
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			l.Line = strings.TrimSuffix(line, "\n")
 		}
-		name := a.out.paint("36", l.Step)
-		if l.Stream == "stderr" {
-			name = a.out.paint("31", l.Step)
-		}
-		if err := a.out.line(fmt.Sprintf("%s | %s", name, printable(l.Line))); err != nil {
+		if err := v.out.line(v.prefix(l.Step, l.Stream) + " " + printable(l.Line)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// prefix begins a line of a step: with a colour for each step, and a red bar where it was written to stderr.
+func (v *logView) prefix(step, stream string) string {
+	colour, known := v.colours[step]
+	if !known {
+		colour = stepColours[len(v.colours)%len(stepColours)]
+		if v.colours == nil {
+			v.colours = map[string]string{}
+		}
+		v.colours[step] = colour
+	}
+	bar := "|"
+	if stream == "stderr" {
+		bar = v.out.paint("31", bar)
+	}
+	return v.out.paint(colour, step) + strings.Repeat(" ", max(v.width-visible(step), 0)) + " " + bar
+}
+
+var stepColours = []string{"36", "32", "33", "35", "34", "96", "92", "95"}

@@ -1,5 +1,5 @@
-// Command stroem is the command line of Strøm: it validates workspaces, runs and watches tasks on a server, and with
-// `stroem dev` runs a whole Strøm on one machine.
+// Command stroem is the command line of Strøm: it validates workspaces, runs and watches tasks on a server, runs
+// tasks without one, and with `stroem dev` runs a whole Strøm on one machine.
 package main
 
 import (

@@ -38,10 +38,15 @@ func (p *printer) prepare(cmd *cobra.Command) error {
 	}
 	if file, ok := p.w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		p.width, _, _ = term.GetSize(int(file.Fd()))
-		_, noColour := os.LookupEnv("NO_COLOR")
-		p.colour = !noColour && os.Getenv("TERM") != "dumb"
+		p.colour = colourful()
 	}
 	return nil
+}
+
+// colourful tells whether a terminal is to have colours.
+func colourful() bool {
+	_, noColour := os.LookupEnv("NO_COLOR")
+	return !noColour && os.Getenv("TERM") != "dumb"
 }
 
 // structured tells whether the output is for programs.

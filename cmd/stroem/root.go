@@ -27,7 +27,8 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stroem",
 		Short: "Run and watch workflows",
-		Long: `stroem talks to a Strøm server, validates workspaces, and with "stroem dev" runs a whole Strøm on this machine.
+		Long: `stroem talks to a Strøm server. For authors of workflows it validates workspaces, runs single tasks without a server with
+"stroem run", and a whole Strøm on this machine with "stroem dev".
 
 Exit codes: 0 done · 1 error, or the job failed · 2 wrong usage · 3 timed out · 4 the job was cancelled.`,
 		Version:           version.Version,
@@ -44,7 +45,7 @@ Exit codes: 0 done · 1 error, or the job failed · 2 wrong usage · 3 timed out
 		return &exitError{exitUsage, fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		a.validateCommand(), a.triggerCommand(), a.statusCommand(), a.logsCommand(), a.tasksCommand(), a.jobsCommand(),
+		a.validateCommand(), a.runCommand(), a.triggerCommand(), a.statusCommand(), a.logsCommand(), a.tasksCommand(), a.jobsCommand(),
 		a.workspacesCommand(), a.workersCommand(), a.pluginCommand(), a.cancelCommand(), a.devCommand(), a.versionCommand(),
 	)
 	usageErrors(root)

@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,14 +11,11 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
-	"github.com/stroem/stroem/core/workflow"
 )
 
 type triggerFlags struct {
+	inputFlags
 	workspace string
-	input     string
-	inputFile string
-	fields    []string
 	wait      bool
 	follow    bool
 	timeout   time.Duration
@@ -41,13 +34,10 @@ func (a *app) triggerCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.workspace, "workspace", "w", "default", "workspace of the task")
-	flags.StringVar(&f.input, "input", "", "input as a JSON object")
-	flags.StringVar(&f.inputFile, "input-file", "", "file with the input as a JSON object; - reads standard input")
-	flags.StringArrayVarP(&f.fields, "field", "f", nil, "one input as key=value, converted to the type that the task declares; repeatable")
+	f.add(cmd)
 	flags.BoolVar(&f.wait, "wait", false, "wait for the job and exit with its result")
 	flags.BoolVar(&f.follow, "follow", false, "print the job's log while it runs; includes --wait")
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up waiting after this long, with exit code 3")
-	cmd.MarkFlagsMutuallyExclusive("input", "input-file")
 	return cmd
 }
 
@@ -56,7 +46,7 @@ func (a *app) trigger(ctx context.Context, task string, f triggerFlags) error {
 	if err != nil {
 		return err
 	}
-	input, err := f.read(ctx, c, task)
+	input, err := f.read(func() (map[string]string, error) { return declaredTypes(ctx, c, f.workspace, task) })
 	if err != nil {
 		return err
 	}
@@ -96,7 +86,8 @@ func (a *app) trigger(ctx context.Context, task string, f triggerFlags) error {
 // await waits for a job to end, printing its log if asked to.
 func (a *app) await(ctx context.Context, c *client.Client, id string, follow bool) (api.JobDetail, error) {
 	if follow {
-		if err := a.followLogs(ctx, c, id, client.LogQuery{}, false); err != nil {
+		view := logView{out: &a.out}
+		if err := view.follow(ctx, c, id, client.LogQuery{}); err != nil {
 			return api.JobDetail{}, err
 		}
 	}
@@ -123,54 +114,15 @@ func result(job api.JobDetail) error {
 	}
 }
 
-// read gathers the input from the flags; fields win over the object.
-func (f triggerFlags) read(ctx context.Context, c *client.Client, task string) (map[string]any, error) {
-	input := map[string]any{}
-	document, err := f.document()
+// declaredTypes asks which types a task's inputs have.
+func declaredTypes(ctx context.Context, c *client.Client, workspace, task string) (map[string]string, error) {
+	detail, err := c.Task(ctx, workspace, task)
 	if err != nil {
 		return nil, err
 	}
-	if len(document) > 0 {
-		if err := json.Unmarshal(document, &input); err != nil || input == nil {
-			return nil, errors.New("Invalid JSON input: it has to be an object, like {\"name\": \"value\"}") //nolint:staticcheck // the contract's words
-		}
+	types := make(map[string]string, len(detail.Input))
+	for name, field := range detail.Input {
+		types[name] = field.Type
 	}
-	if len(f.fields) == 0 {
-		return input, nil
-	}
-	detail, err := c.Task(ctx, f.workspace, task)
-	if err != nil {
-		return nil, err
-	}
-	for _, field := range f.fields {
-		key, text, found := strings.Cut(field, "=")
-		if !found || key == "" {
-			return nil, &exitError{exitUsage, fmt.Errorf("--field %q: write it as key=value", field)}
-		}
-		value, err := workflow.ConvertInput(detail.Input[key].Type, text)
-		if err != nil {
-			return nil, &exitError{exitUsage, fmt.Errorf("--field %s: %w", key, err)}
-		}
-		input[key] = value
-	}
-	return input, nil
-}
-
-func (f triggerFlags) document() ([]byte, error) {
-	switch f.inputFile {
-	case "":
-		return []byte(f.input), nil
-	case "-":
-		data, err := io.ReadAll(os.Stdin)
-		if err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
-		}
-		return data, nil
-	default:
-		data, err := os.ReadFile(f.inputFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the input: %w", err)
-		}
-		return data, nil
-	}
+	return types, nil
 }

@@ -2,70 +2,89 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stroem/stroem/core"
-	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/sops"
 	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
 )
 
-// report is what validate found out about one workspace or file.
-type report struct {
-	Path     string    `json:"path"`
-	Valid    bool      `json:"valid"`
-	Problems []problem `json:"problems"`
-}
-
-type problem struct {
-	api.Diagnostic
-	Severity workflow.Severity `json:"severity"`
+type validateFlags struct {
+	plugins    []string
+	pluginsDir string
+	format     string
+	strict     bool
 }
 
 func (a *app) validateCommand() *cobra.Command {
-	var plugins []string
+	var f validateFlags
 	cmd := &cobra.Command{
-		Use:   "validate PATH...",
+		Use:   "validate [PATH...]",
 		Short: "Check workflow files",
-		Long: `validate checks the workflow files of a workspace (a directory, read as the server reads it) or a single file, and tells
-every problem with its file, line and column.
+		Long: `validate checks whole workspaces (directories, read as the server reads them; default: the current one) and single
+files, and tells every problem with its file, line and column. A file in a workspace's .workflows is checked together with
+the others there, and its own problems are told.
 
-Actions of a type that a third party's plugin offers are checked with the schemas of the plugins that --plugin names. These
-are started and asked for them; neither a server nor a worker is needed.`,
-		Example: "  stroem validate .\n  stroem validate .workflows/deploy.yaml\n  stroem validate --plugin ./runner-acme.http .",
-		Args:    cobra.MinimumNArgs(1),
+Neither a server nor a worker is needed. Actions of a type that a third party's plugin offers are checked with the schemas of
+the plugins that --plugin and --plugins-dir name; these are started and asked for them. Secrets are not rendered, so that the
+server's environment is not needed, and of a *.sops.yaml file that cannot be decrypted here the names of the secrets are taken.
+
+Exit codes: 0 no errors · 1 errors, or with --strict warnings · 2 wrong usage.`,
+		Example: `  stroem validate
+  stroem validate --strict workspaces/*
+  stroem validate --format github .
+  stroem validate --plugin ./runner-acme.http .workflows/deploy.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			types, err := actionTypes(cmd.Context(), plugins)
-			if err != nil {
-				return err
+			if len(args) == 0 {
+				args = []string{"."}
 			}
-			reports := make([]report, len(args))
-			valid := true
-			for i, path := range args {
-				if reports[i], err = validate(cmd.Context(), path, types); err != nil {
-					return err
-				}
-				valid = valid && reports[i].Valid
-			}
-			if err := a.printReports(reports); err != nil {
-				return err
-			}
-			if !valid {
-				return &exitError{code: exitFailed}
-			}
-			return nil
+			return a.validate(cmd.Context(), args, f)
 		},
 	}
-	cmd.Flags().StringArrayVar(&plugins, "plugin", nil, "executable of a runner plugin that offers action types; may be repeated")
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.plugins, "plugin", nil, "executable of a runner plugin that offers action types; repeatable")
+	flags.StringVar(&f.pluginsDir, "plugins-dir", "", "directory of plugins whose action types count, too")
+	flags.StringVar(&f.format, "format", formatText, "how problems are written: text, or github for annotations of a pull request")
+	flags.BoolVar(&f.strict, "strict", false, "fail for warnings, too")
 	return cmd
+}
+
+func (a *app) validate(ctx context.Context, paths []string, f validateFlags) error {
+	if f.format != formatText && f.format != formatGitHub {
+		return &exitError{exitUsage, fmt.Errorf("--format is %q: it has to be text or github", f.format)}
+	}
+	if f.format == formatGitHub && a.out.structured() {
+		return &exitError{exitUsage, errors.New("--format github and --output exclude each other")}
+	}
+	types, err := actionTypes(ctx, f.plugins)
+	if err != nil {
+		return err
+	}
+	installed, err := installedTypes(ctx, f.pluginsDir)
+	if err != nil {
+		return err
+	}
+	check := checker{types: append(types, installed...), loaded: map[string]workflow.Diagnostics{}}
+	reports := make([]report, len(paths))
+	for i, path := range paths {
+		reports[i] = check.path(ctx, path)
+	}
+	if err := a.printReports(reports, f.format); err != nil {
+		return err
+	}
+	if errs, warnings := count(reports); errs > 0 || f.strict && warnings > 0 {
+		return &exitError{code: exitFailed}
+	}
+	return nil
 }
 
 // actionTypes are the types that the plugins with these paths offer.
@@ -92,28 +111,24 @@ func actionTypes(ctx context.Context, plugins []string) ([]core.ActionType, erro
 	return types, nil
 }
 
-func validate(ctx context.Context, path string, types []core.ActionType) (report, error) {
-	info, err := os.Stat(path)
+// installedTypes are the types that third parties' runner plugins in a directory offer; "" is no directory.
+func installedTypes(ctx context.Context, dir string) ([]core.ActionType, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return report{}, fmt.Errorf("nothing can be read at %s: %w", path, err)
+		return nil, fmt.Errorf("read the directory of the plugins: %w", err)
 	}
-	r := report{Path: path, Problems: []problem{}}
-	options := workflow.Options{ActionTypes: types, Decrypt: decrypt(ctx), Now: time.Now()}
-	var problems workflow.Diagnostics
-	if info.IsDir() {
-		_, problems = workflow.Load(os.DirFS(path), options)
-	} else {
-		content, err := os.ReadFile(path) //nolint:gosec // named by the user
-		if err != nil {
-			return r, fmt.Errorf("read %s: %w", path, err)
+	var paths []string
+	for _, entry := range entries {
+		// What we offer ourselves has no dot, and is known without asking.
+		if name := fileKey(entry.Name()); strings.HasPrefix(name, string(pluginapi.KindRunner)+"-") && strings.Contains(name, ".") && !entry.IsDir() {
+			paths = append(paths, filepath.Join(dir, entry.Name()))
 		}
-		_, problems = workflow.Parse(filepath.Base(path), content, options)
 	}
-	for _, d := range problems {
-		r.Problems = append(r.Problems, problem{api.Diagnostic{File: d.File, Line: d.Line, Column: d.Column, Message: d.Message}, d.Severity})
-	}
-	r.Valid = problems.Err() == nil
-	return r, nil
+	slices.Sort(paths)
+	return actionTypes(ctx, paths)
 }
 
 // decrypt opens *.sops.yaml files with the sops program.
@@ -121,32 +136,4 @@ func decrypt(ctx context.Context) func(name string, data []byte) ([]byte, error)
 	return func(_ string, data []byte) ([]byte, error) {
 		return sops.Decrypt(ctx, data)
 	}
-}
-
-func (a *app) printReports(reports []report) error {
-	if a.out.structured() {
-		return a.out.document(reports)
-	}
-	for _, r := range reports {
-		mark := a.out.paint("32", "[OK]")
-		if !r.Valid {
-			mark = a.out.paint("31", "[FAIL]")
-		}
-		lines := []string{mark + " " + r.Path}
-		for _, d := range r.Problems {
-			kind := a.out.paint("31", "error")
-			if d.Severity != workflow.SeverityError {
-				kind = a.out.paint("33", "WARN")
-			}
-			place := d.File
-			if d.Line > 0 {
-				place = fmt.Sprintf("%s:%d:%d", d.File, d.Line, d.Column)
-			}
-			lines = append(lines, fmt.Sprintf("  %s: %s: %s", place, kind, printable(d.Message)))
-		}
-		if err := a.out.line(strings.Join(lines, "\n")); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -23,7 +23,7 @@ import (
 
 // Options say how to reach a server.
 type Options struct {
-	Server string // http://host:port
+	Server string // http://host:port, or unix:/path for a server that listens on a socket
 	Token  string // bearer token; "" for none
 	CAFile string // PEM file with certificates to trust besides the system's; "" for none
 }
@@ -40,13 +40,28 @@ type Client struct {
 const (
 	// callTimeout bounds a call that the server answers at once.
 	callTimeout = 30 * time.Second
+	// unixScheme begins the path of a socket, socketHost is what is told of it in a request.
+	unixScheme = "unix:"
+	socketHost = "localhost"
 	// answerLimit bounds how many bytes are read of an answer.
 	answerLimit = 64 << 20
 )
 
 // New makes a client; it connects with the first call.
 func New(o Options) (*Client, error) {
-	base, err := url.Parse(o.Server)
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	dial := dialer.DialContext
+	server, socket := o.Server, strings.TrimPrefix(o.Server, unixScheme)
+	if socket != server {
+		if socket == "" {
+			return nil, fmt.Errorf("the server's address %q has to go on with the path of a socket", o.Server)
+		}
+		server = "http://" + socketHost
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		}
+	}
+	base, err := url.Parse(server)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fmt.Errorf("the server's address %q has to look like http://host:8080", o.Server)
 	}
@@ -58,12 +73,15 @@ func New(o Options) (*Client, error) {
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		DialContext:           dial,
 		TLSHandshakeTimeout:   10 * time.Second,
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       time.Minute, // shorter than the server's, so that it does not close what is about to be used
 		ResponseHeaderTimeout: 2 * time.Minute,
 		DisableCompression:    true,
+	}
+	if socket != o.Server {
+		transport.Proxy = nil
 	}
 	if o.CAFile != "" {
 		if transport.TLSClientConfig, err = trust(o.CAFile); err != nil {

@@ -28,6 +28,7 @@ func TestAddressesThatCannotBe(t *testing.T) {
 		"http://me:pass@localhost":    "give credentials as a token",
 		"http://localhost/?token=abc": "holds a query",
 		"http://localhost/#jobs":      "holds a query or a fragment",
+		"unix:":                       "has to go on with the path of a socket",
 	} {
 		t.Run(address, func(t *testing.T) {
 			t.Parallel()

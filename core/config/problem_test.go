@@ -35,6 +35,7 @@ func TestProblems(t *testing.T) {
 		"section":      {minimalServer + "recovery: 3", "", []string{"recovery: must be a section of keys, not a single value"}},
 		"value":        {minimalServer + "listen: [a]", "", []string{"listen: must be one value, not a list"}},
 		"listen":       {minimalServer + "listen: '8080'", "", []string{`listen: "8080" is not an address`}},
+		"socket":       {minimalServer + "listen: 'unix:run.sock'", "", []string{`listen: "unix:run.sock" names no socket; write its whole path`}},
 		"open":         {minimalServer + "listen: :8080", "", []string{"insecure_no_auth: true"}},
 		"open host":    {minimalServer + "listen: stroem.example.com:80", "", []string{"there is no auth section"}},
 		"type":         {minimalServer + "workspaces: {a: {type: gitt}}", "", []string{`workspaces.a.type: "gitt" is not a type of workspace; did you mean git?`}},
@@ -120,7 +121,7 @@ func TestBothValueAndFile(t *testing.T) {
 
 func TestLoopbackIsAllowedWithoutAuth(t *testing.T) {
 	t.Parallel()
-	for _, listen := range []string{"127.0.0.1:1", "127.8.8.8:1", "localhost:1", "[::1]:1", "[::ffff:127.0.0.1]:1"} {
+	for _, listen := range []string{"127.0.0.1:1", "127.8.8.8:1", "localhost:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "unix:/run/stroem.sock"} {
 		_, err := config.LoadServer(write(t, minimalServer+"listen: '"+listen+"'"), []string{"HOME=/h"})
 		require.NoError(t, err, listen)
 	}

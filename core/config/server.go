@@ -13,7 +13,7 @@ import (
 
 // Server is the configuration of the server.
 type Server struct {
-	Listen         string               `yaml:"listen"`       // host:port
+	Listen         string               `yaml:"listen"`       // host:port, or unix:/path for a socket of our user's
 	PublicURL      string               `yaml:"public_url"`   // what browsers and webhook senders use
 	InternalURL    string               `yaml:"internal_url"` // what other replicas use
 	DataDir        string               `yaml:"data_dir"`
@@ -114,7 +114,7 @@ func (c *Server) complete(env map[string]string) {
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func (c *Server) validate(p *problems) {
-	p.address("listen", c.Listen)
+	p.listenAddress("listen", c.Listen)
 	if c.Metrics.Listen != "" {
 		p.address("metrics.listen", c.Metrics.Listen)
 	}
@@ -173,6 +173,9 @@ func (p *problems) sealingKey(name string, key Secret) {
 
 // loopback tells whether only this machine can reach the address.
 func loopback(listen string) bool {
+	if strings.HasPrefix(listen, UnixScheme) {
+		return true
+	}
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
 		return true // reported as a bad address already

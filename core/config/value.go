@@ -91,6 +91,20 @@ func (p *problems) address(key, value string) {
 	}
 }
 
+// UnixScheme begins the path of a socket in place of an address.
+const UnixScheme = "unix:"
+
+// listenAddress is an address, or unix: and the path of a socket.
+func (p *problems) listenAddress(key, value string) {
+	path, socket := strings.CutPrefix(value, UnixScheme)
+	switch {
+	case !socket:
+		p.address(key, value)
+	case !filepath.IsAbs(path):
+		p.add(key, "%q names no socket; write its whole path, such as unix:/run/stroem/server.sock", value)
+	}
+}
+
 func (p *problems) url(key, value string) {
 	u, err := url.Parse(value)
 	if value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {

@@ -4,12 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
 // Worker is the configuration of a worker.
 type Worker struct {
-	ServerURL              string        `yaml:"server_url"`
+	ServerURL              string        `yaml:"server_url"` // or unix:/path of the server's socket
 	WorkerToken            Secret        `yaml:"worker_token" config:"required"`
 	WorkerName             string        `yaml:"worker_name"` // default: the host's name
 	MaxConcurrent          int           `yaml:"max_concurrent"`
@@ -72,7 +73,11 @@ func (c *Worker) validate(p *problems) {
 	if c.ServerURL == "" {
 		p.add("server_url", "is required")
 	}
-	p.url("server_url", c.ServerURL)
+	if strings.HasPrefix(c.ServerURL, UnixScheme) {
+		p.listenAddress("server_url", c.ServerURL)
+	} else {
+		p.url("server_url", c.ServerURL)
+	}
 	if c.WorkerName == "" {
 		p.add("worker_name", "is required, because this host does not know its name")
 	}

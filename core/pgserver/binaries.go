@@ -17,8 +17,8 @@ import (
 var ErrNotInstalled = errors.New("PostgreSQL is not installed: install the package postgresql (Debian, Ubuntu: apt install postgresql; macOS: brew install postgresql)")
 
 // findBinaries returns the directory of initdb and postgres: from PATH, else the newest of the distribution's, else
-// from a download kept in dir.
-func findBinaries(dir string) (string, error) {
+// from a download kept in dir, which progress is told of.
+func findBinaries(dir string, progress func(string)) (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if program, err := filepath.EvalSymlinks(path); err == nil && isFile(filepath.Join(filepath.Dir(program), "postgres")) {
 			return filepath.Dir(program), nil
@@ -38,7 +38,7 @@ func findBinaries(dir string) (string, error) {
 	if len(found) > 0 {
 		return slices.MaxFunc(found, func(a, b string) int { return majorVersion(a) - majorVersion(b) }), nil
 	}
-	return download(dir)
+	return download(dir, progress)
 }
 
 func isFile(path string) bool {
@@ -54,7 +54,7 @@ func majorVersion(bin string) int {
 
 // download lets the embedded-postgres library fetch and unpack its binaries, by starting and stopping a server of its
 // own. Root cannot do that: initdb refuses.
-func download(dir string) (string, error) {
+func download(dir string, progress func(string)) (string, error) {
 	runtime := filepath.Join(dir, "postgres")
 	bin := filepath.Join(runtime, "bin")
 	if isFile(filepath.Join(bin, "postgres")) {
@@ -63,6 +63,7 @@ func download(dir string) (string, error) {
 	if os.Getuid() == 0 {
 		return "", ErrNotInstalled
 	}
+	progress("PostgreSQL is not installed: downloading it, once")
 	scratch, err := os.MkdirTemp("", "stroem-postgres-")
 	if err != nil {
 		return "", fmt.Errorf("create a scratch directory: %w", err)

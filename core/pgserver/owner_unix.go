@@ -5,6 +5,7 @@ package pgserver
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -64,6 +65,24 @@ func (o owner) own(dir string) error {
 			return nil
 		}
 	}
+}
+
+// ownAll gives everything in dir to the owner.
+func (o owner) ownAll(dir string) error {
+	if o.credential == nil {
+		return nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }() // nothing was written through it
+	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Lchown(name, int(o.credential.Uid), int(o.credential.Gid))
+	})
 }
 
 func (o owner) apply(cmd *exec.Cmd) {

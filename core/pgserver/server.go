@@ -5,17 +5,18 @@ package pgserver
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,14 +28,23 @@ type Options struct {
 	Port     int               // 0: a free one
 	Settings map[string]string // of postgresql.conf
 	Output   io.Writer         // the server's own log; nil discards it
+	// Cache is for what servers in several directories have in common: downloaded binaries, and data to begin with, which
+	// saves most of the time of a first start. It is created, and may be used by several processes at the same time. "" keeps
+	// the binaries in Dir, and begins from nothing.
+	Cache string
+	// Temporary is for data that nobody needs afterwards. The server does not wait for the disk, ends at once, and, where
+	// there are such, listens on a socket in Dir, which nobody else may enter, in place of a port.
+	Temporary bool
+	Progress  func(what string) // is told of what takes long, before it begins; may be nil
 }
 
-// Server is a running PostgreSQL server that listens on loopback alone.
+// Server is a running PostgreSQL server that only this machine can reach.
 type Server struct {
-	url  string
-	port int
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
+	url       string
+	port      int
+	temporary bool
+	cmd       *exec.Cmd
+	done      chan struct{} // closed when the process has ended
 }
 
 const (
@@ -46,7 +56,13 @@ const (
 // Start initialises the data directory if it is new and starts a server on a free port. The server ends with Stop, or
 // when this process dies.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	bin, err := findBinaries(opts.Dir)
+	if opts.Progress == nil {
+		opts.Progress = func(string) {}
+	}
+	if opts.Cache == "" {
+		opts.Cache = opts.Dir
+	}
+	bin, err := findBinaries(opts.Cache, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -54,24 +70,41 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(opts.Dir, "data")
-	password, err := initialise(ctx, bin, data, owner)
+	seed := seedFor(opts, bin)
+	password, seeded, err := initialise(ctx, bin, opts, seed, owner)
 	if err != nil {
 		return nil, err
 	}
-	port := opts.Port
-	if port == 0 {
-		if port, err = freePort(ctx); err != nil {
-			return nil, err
-		}
+	s, err := launch(ctx, bin, opts, password, owner)
+	if err != nil && seeded && ctx.Err() == nil { // the seed may be damaged: once more, from nothing
+		seed.discard(opts.Dir)
+		return Start(ctx, opts)
 	}
-	s := &Server{port: port, done: make(chan struct{})}
-	s.url = (&url.URL{
-		Scheme: "postgres", User: url.UserPassword(database, password),
-		Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Path: "/" + database, RawQuery: "sslmode=disable",
-	}).String()
-	args := []string{"-D", data, "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-k", ""}
-	for key, value := range opts.Settings {
+	return s, err
+}
+
+// launch starts a server on data that is there.
+func launch(ctx context.Context, bin string, opts Options, password string, owner owner) (*Server, error) {
+	s := &Server{port: opts.Port, temporary: opts.Temporary, done: make(chan struct{})}
+	args := []string{"-D", filepath.Join(opts.Dir, "data")}
+	target := url.URL{Scheme: "postgres", User: url.UserPassword(database, password), Path: "/" + database}
+	if opts.Temporary && opts.Port == 0 && socketFits(opts.Dir) {
+		s.port = socketPort
+		args = append(args, "-h", "", "-k", opts.Dir, "-c", "unix_socket_permissions=0700")
+		target.RawQuery = url.Values{"host": {opts.Dir}, "port": {strconv.Itoa(s.port)}, "sslmode": {"disable"}}.Encode()
+	} else {
+		if s.port == 0 {
+			var err error
+			if s.port, err = freePort(ctx); err != nil {
+				return nil, err
+			}
+		}
+		args = append(args, "-h", "127.0.0.1", "-k", "")
+		target.Host, target.RawQuery = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), "sslmode=disable"
+	}
+	s.url = target.String()
+	args = append(args, "-p", strconv.Itoa(s.port))
+	for key, value := range opts.settings() {
 		args = append(args, "-c", key+"="+value)
 	}
 	s.cmd = exec.Command(filepath.Join(bin, "postgres"), args...) //nolint:gosec,noctx // stopped by Stop, gently
@@ -92,10 +125,29 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
+// settings are those of postgresql.conf.
+func (o Options) settings() map[string]string {
+	settings := map[string]string{}
+	if o.Temporary { // what is committed is still with the operating system, so that the end of the server loses nothing
+		settings = map[string]string{"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+	}
+	maps.Copy(settings, o.Settings)
+	return settings
+}
+
+// socketPort is part of a socket's name.
+const socketPort = 5432
+
+// socketFits tells whether a server can listen on a socket in dir: the path must not be long.
+func socketFits(dir string) bool {
+	const longest = 100 // of 104 bytes or more, with an end
+	return runtime.GOOS != "windows" && len(filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(socketPort))) <= longest
+}
+
 // URL is the connection string of the server's database.
 func (s *Server) URL() string { return s.url }
 
-// Port is where the server listens.
+// Port is where the server listens, on loopback or as a part of the name of its socket.
 func (s *Server) Port() int { return s.port }
 
 // Kill ends the server as a crash would, for tests of recovery.
@@ -111,7 +163,14 @@ func (s *Server) Stop() {
 		return
 	default:
 	}
-	_ = s.cmd.Process.Signal(os.Interrupt) // PostgreSQL's fast shutdown
+	how := syscall.SIGINT // PostgreSQL's fast shutdown
+	if s.temporary {
+		how = syscall.SIGQUIT // the immediate one: the next start has to recover
+	}
+	if s.cmd.Process.Signal(how) != nil { // there are no signals here, or it has just ended
+		s.Kill()
+		return
+	}
 	select {
 	case <-s.done:
 	case <-time.After(stopLimit):
@@ -122,7 +181,7 @@ func (s *Server) Stop() {
 func (s *Server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	maintenance := strings.Replace(s.url, "/"+database+"?", "/postgres?", 1)
+	maintenance := strings.Replace(s.url, "/"+database+"?", "/postgres?", 1) // the path comes before every value of the query
 	for {
 		conn, err := pgx.Connect(ctx, maintenance)
 		if err == nil {
@@ -134,7 +193,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 			return errors.New("postgres ended while it started")
 		case <-ctx.Done():
 			return fmt.Errorf("postgres did not become ready: %w", err)
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }
@@ -149,47 +208,6 @@ func createDatabase(ctx context.Context, conn *pgx.Conn) error {
 	}
 	if _, err := conn.Exec(ctx, "create database "+database); err != nil {
 		return fmt.Errorf("create the database: %w", err)
-	}
-	return nil
-}
-
-// initialise runs initdb for a new data directory, and returns the password of the database's user.
-func initialise(ctx context.Context, bin, data string, owner owner) (string, error) {
-	file := filepath.Join(filepath.Dir(data), "password")
-	if _, err := os.Stat(filepath.Join(data, "PG_VERSION")); err == nil {
-		password, err := os.ReadFile(file) //nolint:gosec // beside the data that it opens
-		if err != nil {
-			return "", fmt.Errorf("read the database's password: %w", err)
-		}
-		return string(password), checkVersion(ctx, bin, data)
-	}
-	password := rand.Text()
-	if err := owner.writeFile(file, password); err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", data, "-U", database, "--pwfile", file, //nolint:gosec // found by us
-		"-A", "scram-sha-256", "-E", "UTF8", "--locale", "C", "--no-sync")
-	cmd.Dir = filepath.Dir(data)
-	owner.apply(cmd)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initialise the database in %s: %w\n%s", data, err, bytes.TrimSpace(out))
-	}
-	return password, nil
-}
-
-func checkVersion(ctx context.Context, bin, data string) error {
-	stored, err := os.ReadFile(filepath.Join(data, "PG_VERSION")) //nolint:gosec // inside our directory
-	if err != nil {
-		return fmt.Errorf("read the version of the data: %w", err)
-	}
-	out, err := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version").Output() //nolint:gosec // found by us
-	if err != nil {
-		return fmt.Errorf("ask postgres for its version: %w", err)
-	}
-	want := strings.TrimSpace(string(stored))
-	if fields := strings.Fields(string(out)); len(fields) < 3 || strings.Split(fields[2], ".")[0] != want {
-		return fmt.Errorf("the data in %s belongs to PostgreSQL %s, but %s is installed: install %s, or remove the directory to start afresh",
-			data, want, strings.TrimSpace(string(out)), want)
 	}
 	return nil
 }

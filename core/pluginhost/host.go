@@ -94,6 +94,18 @@ func (h *Host) Close(ctx context.Context) error {
 	return nil
 }
 
+// Kill ends the processes of all plugins that are up, and with them the steps that do not outlive their plugin. It waits for
+// nothing and starts nothing; to do that for good, Close has to follow.
+func (h *Host) Kill() {
+	for _, s := range h.supervisors {
+		s.mu.Lock()
+		if s.current != nil {
+			s.current.kill()
+		}
+		s.mu.Unlock()
+	}
+}
+
 // claim reserves the action types of a plugin in place of those that it had; two plugins cannot offer the same. They stay
 // reserved when the plugin fails for good, so that a conflict is found whatever dies first.
 func (h *Host) claim(s *supervisor, d *pluginapi.Description) error {

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -177,6 +180,9 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 }
 
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	if path, ok := strings.CutPrefix(s.config.Listen, config.UnixScheme); ok {
+		return listenSocket(ctx, path)
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.config.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", s.config.Listen, err)
@@ -189,6 +195,24 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 		return nil, errors.Join(fmt.Errorf("load the TLS certificate: %w", err), listener.Close())
 	}
 	return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}), nil
+}
+
+// listenSocket listens on a socket that only our user may connect to. One that a crash has left there is replaced; one that
+// somebody listens on is not.
+func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+	if conn, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
+		return nil, errors.Join(fmt.Errorf("listen on %s: another server does", path), conn.Close())
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path) // if not, the next call says why
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("keep others from the socket: %w", err), listener.Close())
+	}
+	return listener, nil
 }
 
 // hostConfig has the server run the source plugins that its workspaces need, and no others.

@@ -67,6 +67,9 @@ func startLogging(t *testing.T, c config.Server, logger *slog.Logger) (running *
 	address, err := s.Addr(limited)
 	require.NoError(t, err)
 	running = &api{Address: "http://" + address.String()}
+	if address.Network() == "unix" {
+		running.Address = config.UnixScheme + address.String()
+	}
 	running.Client, err = client.New(client.Options{Server: running.Address})
 	require.NoError(t, err)
 	t.Cleanup(running.Close)
@@ -139,6 +142,35 @@ func TestWaitingRequestsDoNotDelayTheEnd(t *testing.T) {
 	case <-time.After(patience):
 		require.Fail(t, "the request that waits is not answered")
 	}
+}
+
+// TestListensOnASocket takes the place of a server that has died, but not that of one that answers.
+func TestListensOnASocket(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "stroem-") //nolint:usetesting // the path of a socket has to be short
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	path := filepath.Join(dir, "server.sock")
+	dead, err := new(net.ListenConfig).Listen(t.Context(), "unix", path)
+	require.NoError(t, err)
+	unix, ok := dead.(*net.UnixListener)
+	require.True(t, ok)
+	unix.SetUnlinkOnClose(false)
+	require.NoError(t, dead.Close())
+
+	c := load(t, coretest.Postgres(t), "")
+	c.Listen = config.UnixScheme + path
+	api, stop := start(t, c)
+	ready(t, api)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.ModeSocket|0o600, info.Mode(), "nobody else may connect")
+	second := load(t, coretest.Postgres(t), "")
+	second.Listen = c.Listen
+	require.ErrorContains(t, server.New(second, slog.New(slog.DiscardHandler)).Run(t.Context()), "another server does")
+	ready(t, api)
+	require.NoError(t, stop())
+	require.NoFileExists(t, path)
 }
 
 func TestRefusesToStart(t *testing.T) {

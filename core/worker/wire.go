@@ -18,8 +18,11 @@ import (
 	"github.com/stroem/stroem/pluginapi"
 )
 
+// ErrKill as the cause of its end has abort not even ask the steps to stop, see [Serve].
+var ErrKill = errors.New("the steps are to be killed")
+
 // Serve runs a worker as configured: it starts the runner plugins, works until ctx ends, drains, and stops the plugins.
-// Ending abort stops the running steps at once.
+// Ending abort stops the running steps at once; with the cause [ErrKill] the plugins are killed, and the steps with them.
 func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (err error) {
 	server, err := client.New(client.Options{Server: c.ServerURL, Token: c.WorkerToken.Reveal(), CAFile: c.TLS.CA})
 	if err != nil {
@@ -31,6 +34,11 @@ func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (er
 		return fmt.Errorf("set up the plugins: %w", err)
 	}
 	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(abort))) }()
+	defer context.AfterFunc(abort, func() {
+		if errors.Is(context.Cause(abort), ErrKill) {
+			host.Kill()
+		}
+	})()
 	if err := host.Start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before it ever worked

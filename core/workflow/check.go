@@ -11,6 +11,9 @@ import (
 
 // check applies the rules that go across objects.
 func (w *workspace) check() {
+	for _, name := range slices.Sorted(maps.Keys(w.Secrets)) {
+		w.templates(w.entries[sectionSecrets][name], nil, w.Secrets[name], secretScope)
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.Actions)) {
 		w.checkAction(name)
 	}

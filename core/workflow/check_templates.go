@@ -15,6 +15,7 @@ const (
 	rootInput  = "input"
 	rootSecret = "secret"
 	rootHook   = "hook"
+	rootEnv    = "env"
 )
 
 // hookKeys are what hook has.
@@ -68,6 +69,14 @@ func (w *workspace) reportIn(e entry, path []any, line, column int, severity Sev
 		d.Line, d.Column = at.file.inText(at.node, line, column)
 	}
 	w.diags = append(w.diags, d)
+}
+
+// secretScope knows env, whose variables are those of where the secrets are rendered.
+func secretScope(path []string) string {
+	if path[0] == rootEnv {
+		return ""
+	}
+	return "undefined name '" + path[0] + "'; a secret knows env.<NAME> alone, a variable of the server that it is allowed to use"
 }
 
 // secret finds a reference to a secret that is not there.

@@ -168,6 +168,21 @@ func TestLoadRendersSecrets(t *testing.T) {
 	require.ErrorContains(t, diags.Err(), "a.yaml:3:8: error: the secret cannot be rendered: bad.list[0]")
 }
 
+func TestSecretsAreCheckedWithoutTheirValues(t *testing.T) {
+	t.Parallel()
+	_, diags := workflow.Parse("a.yaml", []byte(`
+secrets:
+  fine: "{{ env.ANY }}"
+  guarded: "{{ other | default: 'x' }}"
+  deep: {list: [a, "{{ secret.fine }}"]}
+  filter: "{{ env.ANY | nope }}"
+`), workflow.Options{})
+	require.Len(t, diags, 2)
+	require.Equal(t, "a.yaml:5:24: warning: undefined name 'secret'; a secret knows env.<NAME> alone, a variable of the server that it is allowed to use",
+		diags[0].String())
+	require.Contains(t, diags[1].String(), `a.yaml:6:25: error: bad template: {{ env.ANY | nope }} there is no filter "nope"`)
+}
+
 func TestParseContent(t *testing.T) {
 	t.Parallel()
 	ws, diags := workflow.Parse("a.yaml", []byte(`

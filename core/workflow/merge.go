@@ -121,5 +121,5 @@ func (w *workspace) didYouMean(name string, candidates iter.Seq[string]) string 
 	if w.hints++; w.hints > maxHints {
 		return ""
 	}
-	return didYouMean(name, candidates)
+	return DidYouMean(name, candidates)
 }

@@ -114,7 +114,7 @@ func (r *reader) unknownKey(p pair, what string, known []string) {
 
 // orKnown proposes the nearest of the known names, or lists them all.
 func orKnown(name string, known []string) string {
-	if suggestion := didYouMean(name, slices.Values(known)); suggestion != "" {
+	if suggestion := DidYouMean(name, slices.Values(known)); suggestion != "" {
 		return suggestion
 	}
 	return "; known are: " + strings.Join(known, ", ")

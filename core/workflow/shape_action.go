@@ -78,7 +78,7 @@ func (r *reader) checkActionType(n *yaml.Node, actionType string) bool {
 		return true
 	case core.IsVendorType(actionType):
 		r.warnf(n, "no plugin that is known here runs actions of type '%s': their steps wait until a worker offers it%s",
-			actionType, didYouMean(actionType, slices.Values(r.specs.types())))
+			actionType, DidYouMean(actionType, slices.Values(r.specs.types())))
 		return true
 	case strings.Contains(actionType, "."):
 		r.errorf(n, "'%s' is not a valid action type: a plugin's type is like vendor.name, in lower case", actionType)

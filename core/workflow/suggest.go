@@ -7,8 +7,8 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// didYouMean proposes the candidate that is nearest to a name: "; did you mean 'build'?", or "" if none is near.
-func didYouMean(name string, candidates iter.Seq[string]) string {
+// DidYouMean proposes the candidate that is nearest to a name: "; did you mean 'build'?", or "" if none is near.
+func DidYouMean(name string, candidates iter.Seq[string]) string {
 	if len(name) > maxName {
 		return ""
 	}

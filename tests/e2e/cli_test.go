@@ -138,20 +138,3 @@ func TestCommandLine(t *testing.T) {
 		}
 	})
 }
-
-func TestValidateCommand(t *testing.T) {
-	t.Parallel()
-	s := &system{t: t}
-	require.Contains(t, s.stroem("validate", "../../examples/workspace").stdout, "[OK]")
-	dir := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(dir, ".workflows"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, ".workflows", "a.yaml"), []byte("actions:\n  a: {type: shel, cmd: x}\n"), 0o600))
-	got := s.stroem("validate", dir)
-	require.Equal(t, 1, got.code)
-	require.Contains(t, got.stdout, "[FAIL]")
-	require.Regexp(t, `\.workflows/a\.yaml:2:\d+: error: .*shell`, got.stdout)
-	var reports []map[string]any
-	require.NoError(t, json.Unmarshal([]byte(s.stroem("validate", dir, "-o", "json").stdout), &reports))
-	require.Equal(t, false, reports[0]["valid"])
-	require.Equal(t, 1, s.stroem("validate", filepath.Join(dir, "nope")).code)
-}

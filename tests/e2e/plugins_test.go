@@ -161,7 +161,7 @@ func TestValidateWithPlugin(t *testing.T) {
 	dir := workspace(t, withoutURL)["default"]
 	unchecked := (&system{t: t}).stroem("validate", dir)
 	require.Zero(t, unchecked.code, unchecked.stdout)
-	require.Contains(t, unchecked.stdout, ".workflows/test.yaml:5:11: WARN: no plugin that is known here runs actions of type 'example.http_request'")
+	require.Contains(t, unchecked.stdout, ".workflows/test.yaml:5:11: warning: no plugin that is known here runs actions of type 'example.http_request'")
 	for _, e := range []example{exampleGo, exampleNode} {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()
@@ -169,7 +169,7 @@ func TestValidateWithPlugin(t *testing.T) {
 			got := s.stroem("validate", "--plugin", path, dir)
 			require.Equal(t, 1, got.code)
 			require.Contains(t, got.stdout, ".workflows/test.yaml:5:5: error: an action of type example.http_request needs 'url'\n")
-			require.NotContains(t, got.stdout, "WARN")
+			require.NotContains(t, got.stdout, "warning")
 			got = s.stroem("validate", "--plugin", path, "scenarios/plugins/http.yaml")
 			require.Equal(t, "[OK] scenarios/plugins/http.yaml\n", got.stdout, got.stderr)
 		})
