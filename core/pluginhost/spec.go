@@ -14,9 +14,8 @@ import (
 
 // specSchema is the schema of an action type, made ready.
 type specSchema struct {
-	text     json.RawMessage
-	schema   *jsonschema.Schema
-	resolved *jsonschema.Resolved
+	*schema.Schema
+	text json.RawMessage
 }
 
 // specSchemas makes the schemas of a description ready, which has been checked; a type without one is left out.
@@ -30,7 +29,7 @@ func specSchemas(d *pluginapi.Description) (map[actionKey]*specSchema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("action type %v: schema of its spec: %w", keyOf(t), err)
 		}
-		schemas[keyOf(t)] = &specSchema{text: t.SpecSchema, schema: resolved.Schema(), resolved: resolved}
+		schemas[keyOf(t)] = &specSchema{resolved, t.SpecSchema}
 	}
 	return schemas, nil
 }
@@ -45,7 +44,7 @@ func (s *specSchema) conform(spec json.RawMessage) (json.RawMessage, error) {
 	if err := decoder.Decode(&value); err != nil {
 		return nil, fmt.Errorf("spec: not JSON: %w", err)
 	}
-	if converted, changed := convert(value, s.schema); changed {
+	if converted, changed := convert(value, s.Root()); changed {
 		var err error
 		if spec, err = json.Marshal(converted); err != nil {
 			return nil, fmt.Errorf("encode spec: %w", err)
@@ -55,7 +54,7 @@ func (s *specSchema) conform(spec json.RawMessage) (json.RawMessage, error) {
 	if err := json.Unmarshal(spec, &plain); err != nil {
 		return nil, fmt.Errorf("spec: not JSON: %w", err)
 	}
-	if err := s.resolved.Validate(plain); err != nil {
+	if err := s.Validate(plain); err != nil {
 		return nil, violation(err, s.text).in("spec")
 	}
 	return spec, nil

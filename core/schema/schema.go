@@ -18,9 +18,26 @@ import (
 // number with every line.
 const maxChecks = 10_000
 
+// Schema is one that can be used. It is immutable.
+type Schema struct {
+	resolved *jsonschema.Resolved
+	cost     *node
+}
+
+// Root is the schema as it was read.
+func (s *Schema) Root() *jsonschema.Schema { return s.resolved.Schema() }
+
+// Validate holds a value, of the types that encoding/json makes, against the schema. Its error repeats parts of the value.
+func (s *Schema) Validate(value any) error {
+	if err := s.affordable(value); err != nil {
+		return err
+	}
+	return s.resolved.Validate(value)
+}
+
 // Resolve reads a schema and gets it ready for use. References lead to other places in the same schema (#/$defs/name), and
 // none leads back to itself without going deeper into the value: checking a value against such a schema never ends.
-func Resolve(text json.RawMessage) (*jsonschema.Resolved, error) {
+func Resolve(text json.RawMessage) (*Schema, error) {
 	var schema jsonschema.Schema
 	if err := json.Unmarshal(text, &schema); err != nil {
 		return nil, fmt.Errorf("not a JSON schema: %w", err)
@@ -41,7 +58,8 @@ func Resolve(text json.RawMessage) (*jsonschema.Resolved, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not a JSON schema: %w", err)
 	}
-	return resolved, nil
+	c := compiler{walk: &w, nodes: map[string]*node{}}
+	return &Schema{resolved: resolved, cost: c.node("", root)}, nil
 }
 
 // walk looks at every object of a schema as if it were a schema: what is data, such as in an enum, does no harm.
@@ -130,7 +148,7 @@ func each(at string, node any, f func(string, any) error) error {
 			}
 		}
 	case map[string]any:
-		if slices.Contains([]string{"dependentSchemas", "dependencies"}, at[strings.LastIndexByte(at, '/')+1:]) {
+		if mapOfSchemas(at) {
 			for key, value := range node {
 				if err := f(at+"/"+escape(key), value); err != nil {
 					return err
@@ -141,6 +159,11 @@ func each(at string, node any, f func(string, any) error) error {
 		return f(at, node)
 	}
 	return nil
+}
+
+// mapOfSchemas tells whether a keyword, at the end of a place, has schemas by name.
+func mapOfSchemas(at string) bool {
+	return slices.Contains([]string{"dependentSchemas", "dependencies", "patternProperties"}, at[strings.LastIndexByte(at, '/')+1:])
 }
 
 // follow returns what a reference leads to.

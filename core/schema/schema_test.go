@@ -71,6 +71,44 @@ func TestReferencesThatDouble(t *testing.T) {
 	require.ErrorContains(t, err, "more than 10000 schemas apply to one value")
 }
 
+// TestTreesThatDouble has an ordinary schema of expressions, of which the library would check a deep one for years.
+func TestTreesThatDouble(t *testing.T) {
+	t.Parallel()
+	for keyword, items := range map[string]string{
+		"anyOf": `"properties": {"of": {"$ref": "#/$defs/n"}}, "required": ["op"]`,
+		"allOf": `"properties": {"of": {"$ref": "#/$defs/n"}}`,
+		"oneOf": `"additionalProperties": {"$ref": "#/$defs/n"}, "required": ["op"]`,
+	} {
+		resolved, err := schema.Resolve(json.RawMessage(fmt.Sprintf(`{"$defs": {"n": {"%s": [{%s}, {%s}]}}, "$ref": "#/$defs/n"}`, keyword, items, items)))
+		require.NoError(t, err)
+		tree := func(depth int) any {
+			var value any = map[string]any{}
+			for range depth {
+				value = map[string]any{"of": value}
+			}
+			return value
+		}
+		require.ErrorContains(t, resolved.Validate(tree(60)), "more than 1000000 checks", keyword)
+		if err := resolved.Validate(tree(5)); err != nil {
+			require.NotContains(t, err.Error(), "checks", keyword)
+		}
+	}
+}
+
+func TestLargeValuesAreChecked(t *testing.T) {
+	t.Parallel()
+	resolved, err := schema.Resolve(json.RawMessage(`{"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "object",
+		"propertyNames": {"maxLength": 3}, "patternProperties": {"^a": {"type": "integer"}}, "additionalProperties": false}}`))
+	require.NoError(t, err)
+	list := []any{"first"}
+	for range 10_000 {
+		list = append(list, map[string]any{"a": 1.0, "ab": 2.0})
+	}
+	require.NoError(t, resolved.Validate(list))
+	require.Error(t, resolved.Validate(append(list, map[string]any{"b": 1.0})))
+	require.Error(t, resolved.Validate([]any{1.0}))
+}
+
 // FuzzResolve looks for schemas that are taken, and then do not let go of a value.
 func FuzzResolve(f *testing.F) {
 	f.Add(`{"$ref": "#"}`, `{"a": 1}`)

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/schema"
 	"github.com/stroem/stroem/core/template"
 )
 
@@ -147,11 +148,11 @@ func (r *reader) hasKind(p pair, schema *jsonschema.Schema, value any) bool {
 var validating = regexp.MustCompile(`^(validating [^:]+: )+`)
 
 // checkValue holds a value against a schema, unless it has templates: what these render is not known yet.
-func (r *reader) checkValue(n *yaml.Node, value any, schema *jsonschema.Resolved) {
-	if schema == nil || hasTemplate(value) {
+func (r *reader) checkValue(n *yaml.Node, value any, against *schema.Schema) {
+	if against == nil || hasTemplate(value) {
 		return
 	}
-	if err := schema.Validate(value); err != nil {
+	if err := against.Validate(value); err != nil {
 		r.errorf(n, "this value is not valid: %s", validating.ReplaceAllString(err.Error(), ""))
 	}
 }

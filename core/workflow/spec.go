@@ -35,8 +35,8 @@ func BuiltinTypes() []core.ActionType {
 // spec says which keys an action has besides the common ones. The zero spec is of a type with any keys.
 type spec struct {
 	schema *jsonschema.Schema
-	whole  *jsonschema.Resolved
-	keys   map[string]*jsonschema.Resolved
+	whole  *schema.Schema
+	keys   map[string]*schema.Schema
 }
 
 // specKey is the type of an action and, for shell, its runner.
@@ -126,7 +126,7 @@ func newSpec(document []byte) (*spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &spec{schema: whole.Schema(), whole: whole, keys: map[string]*jsonschema.Resolved{}}
+	s := &spec{schema: whole.Root(), whole: whole, keys: map[string]*schema.Schema{}}
 	for name, property := range s.schema.Properties {
 		text, err := json.Marshal(property)
 		if err != nil {
