@@ -28,6 +28,7 @@ import (
 type local struct {
 	dir       string            // for the data
 	temporary bool              // nobody needs the data afterwards
+	manual    bool              // triggers do not fire
 	listen    string            // host:port, or unix:/path
 	name      string            // of the workspace
 	workspace string            // its directory
@@ -78,6 +79,7 @@ func (l *local) run(ctx, abort context.Context, use func(life context.Context, c
 	serve, stopServer := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServer()
 	srv := server.New(serverConfig, l.logger.With("program", "server"))
+	srv.Manual = l.manual
 	var served, worked sync.WaitGroup
 	served.Go(func() { failWith(fail, "server", srv.Run(serve)) })
 	address, err := srv.Addr(starting)

@@ -111,7 +111,7 @@ func (a *app) run(ctx context.Context, task string, f runFlags, stderr io.Writer
 		place.remove()
 	}()
 	l := &local{
-		dir: place.dir, temporary: true, listen: ownAddress(place.dir), name: "default", workspace: dir, plugins: f.pluginsDir,
+		dir: place.dir, temporary: true, manual: true, listen: ownAddress(place.dir), name: "default", workspace: dir, plugins: f.pluginsDir,
 		named: named, labels: labels(workspace, task), env: f.env, drain: time.Second, progress: messages.slow,
 	}
 	return f.runOn(ctx, l, place, taskRun{

@@ -37,6 +37,9 @@ const shutdownLimit = 10 * time.Second
 
 // Server is a server that has been configured; Run may be called once.
 type Server struct {
+	// Manual keeps triggers from firing by time: for a server that is there for one run. To be set before Run.
+	Manual bool
+
 	config  config.Server
 	logger  *slog.Logger
 	bound   chan struct{} // closed when address is known
@@ -152,7 +155,11 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		Jobs: time.Duration(s.config.Retention.JobDays) * 24 * time.Hour, Workers: time.Duration(s.config.Retention.WorkerHours) * time.Hour,
 		Store: store, Logs: logs, Logger: s.logger,
 	})
-	running.Go(func() { eng.Run(parts, schedules.Run, old.RunRows) })
+	leading := []func(context.Context){old.RunRows}
+	if !s.Manual {
+		leading = append(leading, schedules.Run)
+	}
+	running.Go(func() { eng.Run(parts, leading...) })
 	running.Go(func() { old.RunLogs(parts) })
 	running.Go(func() { workspaces.Run(parts) })
 	defer func() {
