@@ -15,6 +15,7 @@ import (
 	"github.com/stroem/stroem/core/sops"
 	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/pluginapi"
+	"github.com/stroem/stroem/pluginapi/hostapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
 )
 
@@ -35,7 +36,7 @@ files, and tells every problem with its file, line and column. A file in a works
 the others there, and its own problems are told.
 
 Neither a server nor a worker is needed. Actions of a type that a third party's plugin offers are checked with the schemas of
-the plugins that --plugin and --plugins-dir name; these are started and asked for them. Secrets are not rendered, so that the
+the plugins that --plugin and --plugins-dir name; these are started, and asked for what a schema cannot say, too. Secrets are not rendered, so that the
 server's environment is not needed, and of a *.sops.yaml file that cannot be decrypted here the names of the secrets are taken.
 
 Exit codes: 0 no errors · 1 errors, or with --strict warnings · 2 wrong usage.`,
@@ -65,15 +66,18 @@ func (a *app) validate(ctx context.Context, paths []string, f validateFlags) err
 	if f.format == formatGitHub && a.out.structured() {
 		return &exitError{exitUsage, errors.New("--format github and --output exclude each other")}
 	}
-	types, err := actionTypes(ctx, f.plugins)
+	installed, err := installedPlugins(f.pluginsDir)
 	if err != nil {
 		return err
 	}
-	installed, err := installedTypes(ctx, f.pluginsDir)
-	if err != nil {
-		return err
-	}
-	check := checker{types: append(types, installed...), loaded: map[string]workflow.Diagnostics{}}
+	plugins := &consulted{plugin: map[string]*hostapi.Plugin{}}
+	return consult(ctx, slices.Concat(f.plugins, installed), plugins, func() error {
+		return a.validateWith(ctx, paths, f, plugins)
+	})
+}
+
+func (a *app) validateWith(ctx context.Context, paths []string, f validateFlags, plugins *consulted) error {
+	check := checker{plugins: plugins, loaded: map[string]workflow.Diagnostics{}}
 	reports := make([]report, len(paths))
 	for i, path := range paths {
 		reports[i] = check.path(ctx, path)
@@ -99,13 +103,24 @@ func actionTypes(ctx context.Context, plugins []string) ([]core.ActionType, erro
 		if err != nil {
 			return nil, err
 		}
-		if d.Kind != pluginapi.KindRunner {
-			return nil, fmt.Errorf("the plugin %s is a %s: only runners have action types", path, d.Kind)
+		offered, err := typesOf(path, d)
+		if err != nil {
+			return nil, err
 		}
-		for _, t := range d.ActionTypes {
-			types = append(types, core.ActionType{
-				Name: t.Name, Runner: t.Runner, Tag: t.Tag, SpecSchema: t.SpecSchema, Plugin: d.Name, PluginVersion: d.Version,
-			})
+		types = append(types, offered...)
+	}
+	return types, nil
+}
+
+// typesOf are the action types in the description of a plugin.
+func typesOf(path string, d *pluginapi.Description) ([]core.ActionType, error) {
+	if d.Kind != pluginapi.KindRunner {
+		return nil, fmt.Errorf("the plugin %s is a %s: only runners have action types", path, d.Kind)
+	}
+	types := make([]core.ActionType, len(d.ActionTypes))
+	for i, t := range d.ActionTypes {
+		types[i] = core.ActionType{
+			Name: t.Name, Runner: t.Runner, Tag: t.Tag, SpecSchema: t.SpecSchema, Plugin: d.Name, PluginVersion: d.Version,
 		}
 	}
 	return types, nil
@@ -113,6 +128,15 @@ func actionTypes(ctx context.Context, plugins []string) ([]core.ActionType, erro
 
 // installedTypes are the types that third parties' runner plugins in a directory offer; "" is no directory.
 func installedTypes(ctx context.Context, dir string) ([]core.ActionType, error) {
+	paths, err := installedPlugins(dir)
+	if err != nil {
+		return nil, err
+	}
+	return actionTypes(ctx, paths)
+}
+
+// installedPlugins are the paths of third parties' runner plugins in a directory; "" is no directory.
+func installedPlugins(dir string) ([]string, error) {
 	if dir == "" {
 		return nil, nil
 	}
@@ -128,7 +152,7 @@ func installedTypes(ctx context.Context, dir string) ([]core.ActionType, error) 
 		}
 	}
 	slices.Sort(paths)
-	return actionTypes(ctx, paths)
+	return paths, nil
 }
 
 // decrypt opens *.sops.yaml files with the sops program.

@@ -10,7 +10,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/workflow"
 )
@@ -52,8 +51,8 @@ func count(reports []report) (errs, warnings int) {
 
 // checker checks workspaces and files.
 type checker struct {
-	types  []core.ActionType
-	loaded map[string]workflow.Diagnostics // of workspaces that were loaded, by directory
+	plugins *consulted
+	loaded  map[string]workflow.Diagnostics // of workspaces that were loaded, by directory
 }
 
 // path checks a workspace or a file. What cannot be read is a problem like others: the rest is checked all the same.
@@ -79,7 +78,7 @@ func (c *checker) path(ctx context.Context, path string) report {
 	if err != nil {
 		return newReport(path, workflow.Diagnostics{{File: path, Severity: workflow.SeverityError, Message: fmt.Sprintf("read file: %s", err)}})
 	}
-	_, diags := workflow.Parse(path, content, workflow.Options{ActionTypes: c.types})
+	_, diags := workflow.Parse(path, content, workflow.Options{ActionTypes: c.plugins.types, CheckSpec: c.plugins.checkSpec(ctx)})
 	return newReport(path, diags)
 }
 
@@ -96,7 +95,9 @@ func (c *checker) workspace(ctx context.Context, dir string) workflow.Diagnostic
 		return diags
 	}
 	var sealed workflow.Diagnostics
-	ws, diags := workflow.Load(os.DirFS(dir), workflow.Options{ActionTypes: c.types, Decrypt: namesOnly(decrypt(ctx), &sealed)})
+	ws, diags := workflow.Load(os.DirFS(dir), workflow.Options{
+		ActionTypes: c.plugins.types, CheckSpec: c.plugins.checkSpec(ctx), Decrypt: namesOnly(decrypt(ctx), &sealed),
+	})
 	diags = append(diags, sealed...)
 	slices.SortStableFunc(diags, func(a, b workflow.Diagnostic) int { return strings.Compare(a.File, b.File) })
 	if ws != nil && len(diags) == 0 && len(ws.Tasks)+len(ws.Actions)+len(ws.Triggers)+len(ws.Secrets) == 0 {

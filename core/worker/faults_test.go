@@ -182,7 +182,7 @@ func TestStepTimesOut(t *testing.T) {
 	require.ErrorIs(t, receive(t, gate.causes), pluginapi.ErrTimedOut)
 	result := s.result(st)
 	require.Equal(t, "timed_out", result.Stopped)
-	require.Equal(t, "Timed out after 300ms", result.Error)
+	require.Equal(t, "Timed out after 30ms", result.Error)
 }
 
 func TestRefusedResults(t *testing.T) {

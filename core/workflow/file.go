@@ -42,7 +42,7 @@ func readFile(name string, data []byte, opts settings) *file {
 		return f
 	}
 	f.root = root
-	r := &reader{file: name, specs: opts.specs, now: opts.now, inRoot: opts.inRoot}
+	r := &reader{file: name, specs: opts.specs, checkSpec: opts.check, now: opts.now, inRoot: opts.inRoot}
 	f.content = r.workspace(root)
 	f.diags = append(f.diags, r.diags...)
 	return f

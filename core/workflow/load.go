@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,9 @@ import (
 type Options struct {
 	// ActionTypes are the types that plugins offer; of those only third parties' count, the others are known here.
 	ActionTypes []core.ActionType
+	// CheckSpec asks the plugin of a third party's action type what is wrong with a spec that the type's schema accepts;
+	// strings in it may be templates. nil asks nobody.
+	CheckSpec func(actionType string, spec json.RawMessage) []SpecProblem
 	// Decrypt returns the plain text of a *.sops.yaml file, given by its path in the workspace. nil refuses such files.
 	Decrypt func(name string, data []byte) ([]byte, error)
 	// RenderSecrets renders the templates in secrets, and resolves references. An error that is a template's tells by its
@@ -30,6 +34,7 @@ type Options struct {
 // settings are Options made ready.
 type settings struct {
 	specs    specs
+	check    func(actionType string, spec json.RawMessage) []SpecProblem
 	now      time.Time
 	files    fs.FS // nil in Parse
 	inRoot   bool  // the file may be somebody else's
@@ -38,7 +43,7 @@ type settings struct {
 
 func (o Options) settings(files fs.FS) (settings, Diagnostics) {
 	all, diags := newSpecs(o.ActionTypes)
-	s := settings{specs: all, now: o.Now, files: files, compiled: map[string]*template.Template{}}
+	s := settings{specs: all, check: o.CheckSpec, now: o.Now, files: files, compiled: map[string]*template.Template{}}
 	if s.now.IsZero() {
 		s.now = time.Now()
 	}

@@ -1,6 +1,7 @@
 package workflow
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -19,13 +20,14 @@ const (
 
 // reader turns the nodes of one file into values and collects what is wrong with them.
 type reader struct {
-	file   string
-	specs  specs
-	now    time.Time // from which cron expressions have to fire
-	inRoot bool
-	diags  Diagnostics
-	values int // read so far
-	bytes  int // of text, read so far
+	file      string
+	specs     specs
+	checkSpec func(actionType string, spec json.RawMessage) []SpecProblem // nil: nobody is asked
+	now       time.Time                                                   // from which cron expressions have to fire
+	inRoot    bool
+	diags     Diagnostics
+	values    int // read so far
+	bytes     int // of text, read so far
 }
 
 func (r *reader) errorf(n *yaml.Node, format string, args ...any) {

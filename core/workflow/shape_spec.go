@@ -42,6 +42,9 @@ func (r *reader) spec(n *yaml.Node, action *core.Action, pairs []pair) map[strin
 	if s.whole != nil && len(r.diags) == errorsBefore {
 		r.checkValue(n, values, s.whole)
 	}
+	if len(r.diags) == errorsBefore {
+		r.askPlugin(n, key, values)
+	}
 	return values
 }
 

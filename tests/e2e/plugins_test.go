@@ -174,6 +174,22 @@ func TestValidateWithPlugin(t *testing.T) {
 			require.Equal(t, "[OK] scenarios/plugins/http.yaml\n", got.stdout, got.stderr)
 		})
 	}
+	doubtful := workspace(t, `
+actions:
+  host: {type: example.http_request, url: "http://"}
+  later: {type: example.http_request, url: "{{ input.url }}"}
+  twice:
+    type: example.http_request
+    url: http://localhost/
+    headers:
+      accept: text/plain
+      Accept: text/html
+`)["default"]
+	found := (&system{t: t}).stroem("validate", "--plugin", exampleGo.path(t), doubtful)
+	require.Equal(t, 1, found.code)
+	require.Contains(t, found.stdout, "test.yaml:3:43: error: 'url' names no host\n", "the plugin says what its schema cannot")
+	require.Contains(t, found.stdout, "test.yaml:9:15: warning: 'Accept' and 'accept' are the same header: one of them is sent\n")
+	require.NotContains(t, found.stdout, "test.yaml:4:")
 	for plugin, want := range map[string]string{
 		filepath.Join(bin, "stroem"):                        "Unrecognized remote plugin message",
 		filepath.Join(bin, "plugins", "source-folder"):      "is a source: only runners have action types",

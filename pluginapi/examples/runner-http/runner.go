@@ -6,8 +6,13 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stroem/stroem/pluginapi"
@@ -25,7 +30,7 @@ type config struct {
 	MaxResponseBytes int64 `json:"max_response_bytes"`
 }
 
-// runner implements pluginapi.Runner. Its methods are called from many goroutines at the same time.
+// runner implements pluginapi.Runner and pluginapi.Validator. Its methods are called from many goroutines at the same time.
 type runner struct {
 	log       *slog.Logger
 	transport *http.Transport
@@ -69,6 +74,32 @@ func (r *runner) Configure(_ context.Context, cfg *pluginapi.Config) error {
 // look at.
 func (r *runner) CheckHealth(context.Context) (*pluginapi.Health, error) {
 	return &pluginapi.Health{State: pluginapi.Healthy}, nil
+}
+
+// Validate says what the schema cannot: it is asked where workspaces are checked, before anything runs. Texts may be templates.
+func (r *runner) Validate(_ context.Context, req *pluginapi.ValidateRequest) (pluginapi.Diagnostics, error) {
+	var s spec
+	if err := decode(req.Spec, &s); err != nil {
+		return nil, err
+	}
+	var problems pluginapi.Diagnostics
+	if !strings.Contains(s.URL, "{") {
+		if target, err := url.Parse(s.URL); err != nil || target.Host == "" {
+			problems = append(problems, pluginapi.Diagnostic{Severity: pluginapi.SeverityError, Path: "/url", Message: "'url' names no host"})
+		}
+	}
+	known := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
+		canonical := http.CanonicalHeaderKey(name)
+		if other, twice := known[canonical]; twice {
+			problems = append(problems, pluginapi.Diagnostic{
+				Severity: pluginapi.SeverityWarning, Path: "/headers/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name),
+				Message: fmt.Sprintf("'%s' and '%s' are the same header: one of them is sent", other, name),
+			})
+		}
+		known[canonical] = name
+	}
+	return problems, nil
 }
 
 // Run executes one step.

@@ -53,8 +53,9 @@ type PluginServiceClient interface {
 	// CheckHealth says whether the plugin can work now. Called every few seconds after Configure; has to answer within
 	// three. An error counts as unhealthy.
 	CheckHealth(ctx context.Context, in *CheckHealthRequest, opts ...grpc.CallOption) (*CheckHealthResponse, error)
-	// Validate checks what a JSON Schema cannot express. Called when a workspace is loaded, also before Configure. It must
-	// not wait for remote services, has no side effects. UNIMPLEMENTED means that there is nothing more to check.
+	// Validate checks what a JSON Schema cannot express. Called by whoever checks a workspace with the plugin at hand, such as
+	// `stroem validate --plugin`, also before Configure. It must not wait for remote services, has no side effects. A runner
+	// cannot rely on it: it checks each spec again when it runs. UNIMPLEMENTED means that there is nothing more to check.
 	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error)
 }
 
@@ -124,8 +125,9 @@ type PluginServiceServer interface {
 	// CheckHealth says whether the plugin can work now. Called every few seconds after Configure; has to answer within
 	// three. An error counts as unhealthy.
 	CheckHealth(context.Context, *CheckHealthRequest) (*CheckHealthResponse, error)
-	// Validate checks what a JSON Schema cannot express. Called when a workspace is loaded, also before Configure. It must
-	// not wait for remote services, has no side effects. UNIMPLEMENTED means that there is nothing more to check.
+	// Validate checks what a JSON Schema cannot express. Called by whoever checks a workspace with the plugin at hand, such as
+	// `stroem validate --plugin`, also before Configure. It must not wait for remote services, has no side effects. A runner
+	// cannot rely on it: it checks each spec again when it runs. UNIMPLEMENTED means that there is nothing more to check.
 	Validate(context.Context, *ValidateRequest) (*ValidateResponse, error)
 	mustEmbedUnimplementedPluginServiceServer()
 }
