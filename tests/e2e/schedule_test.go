@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/base64"
 	"maps"
 	"path/filepath"
 	"testing"
@@ -22,7 +23,7 @@ actions: {nothing: {type: shell, cmd: "true"}}
 tasks: {tick: {flow: {only: {action: nothing}}}}
 triggers:
   every-second: {type: scheduler, cron: "* * * * * *", task: tick}
-`), nil)
+`), settings{"secrets": settings{"key": base64.StdEncoding.EncodeToString(make([]byte, 32))}}) // the same for all replicas
 	fired := func(s *system, more int) {
 		s.t.Helper()
 		before := s.scheduled(s.t.Context())
