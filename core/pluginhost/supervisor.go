@@ -141,7 +141,7 @@ func (s *supervisor) health(ctx context.Context, i *instance) (*pluginapi.Health
 	ctx, cancel := context.WithTimeout(ctx, s.host.config.Limits.HealthTimeout)
 	defer cancel()
 	health, err := i.plugin().CheckHealth(ctx)
-	if err == nil || ctx.Err() != nil || noAnswer(ctx, err) {
+	if err == nil || ctx.Err() != nil || noAnswer(ctx, err) || cutOff(err) {
 		return health, err
 	}
 	return &pluginapi.Health{State: pluginapi.Unhealthy, Message: err.Error()}, nil
