@@ -40,12 +40,6 @@ func noAnswer(ctx context.Context, err error) bool {
 	return errors.Is(err, hostapi.ErrNoAnswer) || closing
 }
 
-// cutOff says whether a call ended with its time. Its context may tell that a moment after the connection has.
-func cutOff(err error) bool {
-	code := pluginapi.CodeOf(err)
-	return code == pluginapi.CodeCanceled || code == pluginapi.CodeTimeout
-}
-
 // call makes one call.
 func call[T any](ctx context.Context, s *supervisor, f func(context.Context, *instance) (T, error)) (T, error) {
 	ctx, i, end, err := s.begin(ctx)
