@@ -1,0 +1,90 @@
+package postgres_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/postgres"
+)
+
+func TestBacklog(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	empty, err := b.Backlog(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, core.Backlog{Queues: []core.Queue{}}, empty)
+
+	b.create(t, 3)
+	b.create(t, 2)
+	require.Len(t, b.claim(t, 2), 2)
+	now := time.Now()
+	require.NoError(t, b.SaveSchedules(t.Context(), []core.Schedule{
+		{Workspace: "ws", Trigger: "late", Cron: "* * * * *", NextFire: now.Add(-time.Hour)},
+		{Workspace: "ws", Trigger: "never", Cron: "0 0 30 2 *"},
+		{Workspace: "ws", Trigger: "soon", Cron: "* * * * *", NextFire: now.Add(time.Hour)},
+	}, nil))
+	backlog, err := b.Backlog(t.Context())
+	require.NoError(t, err)
+	require.Len(t, backlog.Queues, 1)
+	require.Equal(t, []string{"shell"}, backlog.Queues[0].Tags)
+	require.Equal(t, 3, backlog.Queues[0].Ready)
+	require.Positive(t, backlog.Queues[0].Oldest)
+	require.Less(t, backlog.Queues[0].Oldest, time.Minute)
+	require.Equal(t, []int{2, 0, 2}, []int{backlog.WorkerSteps, backlog.ServerSteps, backlog.OpenJobs})
+	require.InDelta(t, time.Hour, backlog.ScheduleDelay, float64(time.Minute))
+}
+
+// fill stores jobs that have ended beside some that wait, each with one step.
+func (b *bundle) fill(t *testing.T, ended, ready int) *pgx.Conn {
+	t.Helper()
+	b.create(t, 1) // with the definition of the others
+	conn, err := pgx.Connect(t.Context(), b.url)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) })
+	for status, n := range map[string]int{"completed": ended, "ready": ready} {
+		job := map[string]string{"completed": "completed", "ready": "pending"}[status]
+		_, err = conn.Exec(t.Context(), `
+			with j as (
+				insert into job (job_id, workspace, task_name, status, source_type, definition_hash, open_steps)
+				select gen_random_uuid(), 'ws', 'task', $1, 'api', 'hash', 0 from generate_series(1, $2) returning job_id)
+			insert into job_step (step_id, job_id, step_name, flow_step, action_name, action_type, status, required_tags, runner, open_deps,
+				route_id, ready_at)
+			select -row_number() over () - $5, job_id, 's', 's', 'a', 'shell', $3, '["shell"]', 'local', 0, $4, now() - interval '1 minute' from j`,
+			job, n, status, b.route, map[string]int{"completed": 0, "ready": ended}[status])
+		require.NoError(t, err)
+	}
+	_, err = conn.Exec(t.Context(), "vacuum analyze job, job_step")
+	require.NoError(t, err)
+	return conn
+}
+
+// What a scrape asks does not look through the jobs of the past.
+func TestTheBacklogIsCountedFromIndexes(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	const ready = 100_000 // as many as have ended
+	conn := b.fill(t, 100_000, ready)
+	for query, index := range map[string]string{
+		postgres.ReadQueues: "job_step_ready", postgres.CountRunning: "job_step_running", postgres.CountOpen: "job_open",
+	} {
+		rows, err := conn.Query(t.Context(), "explain "+query)
+		require.NoError(t, err)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		text := strings.Join(plan, "\n")
+		t.Log(text)
+		require.Contains(t, text, index, query)
+		require.NotContains(t, text, "Seq Scan on job", query)
+	}
+	begin := time.Now()
+	backlog, err := b.Backlog(t.Context())
+	require.NoError(t, err)
+	t.Log("a scrape of 100,000 ready steps beside as many that have ended took", time.Since(begin))
+	require.Equal(t, ready+1, backlog.Queues[0].Ready)
+}
