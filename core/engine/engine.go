@@ -18,6 +18,7 @@ import (
 type Config struct {
 	HeartbeatTimeout time.Duration // a worker not heard of for this long is lost; default 2 min
 	SweepInterval    time.Duration // default 60 s
+	UnclaimableLimit time.Duration // a ready step that nobody could run for this long fails; 0: it waits
 	StartLimit       time.Duration // a claimed step not started in this time is ready again; default 15 s
 	StopGrace        time.Duration // what workers have to stop a step; default 10 s
 	PollInterval     time.Duration // safety net of waiting claims; default 5 s

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -64,7 +65,7 @@ func (b *bundle) fill(t *testing.T, ended, ready int) *pgx.Conn {
 	return conn
 }
 
-// What a scrape asks does not look through the jobs of the past.
+// What a scrape and a sweep ask does not look through the jobs of the past.
 func TestTheBacklogIsCountedFromIndexes(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
@@ -72,6 +73,7 @@ func TestTheBacklogIsCountedFromIndexes(t *testing.T) {
 	conn := b.fill(t, 100_000, ready)
 	for query, index := range map[string]string{
 		postgres.ReadQueues: "job_step_ready", postgres.CountRunning: "job_step_running", postgres.CountOpen: "job_open",
+		strings.ReplaceAll(postgres.FindUnclaimable, "$1", "60"): "job_step_ready",
 	} {
 		rows, err := conn.Query(t.Context(), "explain "+query)
 		require.NoError(t, err)
@@ -87,4 +89,32 @@ func TestTheBacklogIsCountedFromIndexes(t *testing.T) {
 	require.NoError(t, err)
 	t.Log("a scrape of 100,000 ready steps beside as many that have ended took", time.Since(begin))
 	require.Equal(t, ready+1, backlog.Queues[0].Ready)
+}
+
+func TestUnclaimable(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	conn := b.fill(t, 0, 2)
+	gpu, err := b.Route(t.Context(), []string{"gpu", "shell"})
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), `update job_step set route_id = $1, required_tags = '["shell", "gpu"]' where step_id = -1`, gpu)
+	require.NoError(t, err)
+	find := func(limit time.Duration) []core.UnclaimableStep {
+		found, err := b.Unclaimable(t.Context(), limit)
+		require.NoError(t, err)
+		return found
+	}
+	require.Empty(t, find(time.Hour), "it has not waited for long enough")
+	require.Equal(t, []core.UnclaimableStep{{
+		ID: -1, Reason: "No active worker offers the tags gpu, shell: start one that does, or change the tags of the action",
+	}}, find(30*time.Second))
+
+	able := uuid.New()
+	_, err = b.RegisterWorker(t.Context(), core.Worker{ID: able, Name: "able", Tags: []string{"gpu", "shell"}, Plugins: []byte("[]")}, nil, []byte("able"), nil)
+	require.NoError(t, err)
+	require.Empty(t, find(30*time.Second), "a worker can run it")
+	_, err = conn.Exec(t.Context(), "update worker set status = 'inactive', last_heartbeat = now() - interval '10 seconds' where worker_id = $1", able)
+	require.NoError(t, err)
+	require.Empty(t, find(30*time.Second), "one could until a moment ago")
+	require.Len(t, find(5*time.Second), 1)
 }

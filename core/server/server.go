@@ -110,7 +110,8 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	counted := &tally.Server{}
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
-		MaxStepBytes: int64(s.config.LogStorage.MaxStepBytes), Seal: key, Tally: &counted.Engine,
+		UnclaimableLimit: s.config.Recovery.Unclaimable,
+		MaxStepBytes:     int64(s.config.LogStorage.MaxStepBytes), Seal: key, Tally: &counted.Engine,
 		Event: func(ctx context.Context, job uuid.UUID, text string) {
 			if err := logs.Event(ctx, job, text); err != nil {
 				s.logger.WarnContext(ctx, "an event is not in the log of its job", "job", job, "event", text, "error", err)
