@@ -54,6 +54,7 @@ type Store interface {
 	GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error)
 	ActiveWorkers(ctx context.Context) ([]core.Worker, error)
 	ActionTypes(ctx context.Context) ([]core.ActionType, error)
+	LastUses(ctx context.Context, workspace string, triggers []string) (map[string]core.TriggerUse, error)
 	Fires(ctx context.Context, workspace, trigger string, limit int) ([]core.Fire, error)
 	Deliveries(ctx context.Context, workspace, trigger string, limit, offset int) (list []core.Delivery, total int, err error)
 	RecordDelivery(ctx context.Context, d core.Delivery) error
