@@ -263,6 +263,8 @@ CREATE UNIQUE INDEX job_idempotency ON job USING btree (workspace, task_name, id
 
 CREATE INDEX job_open ON job USING btree (created_at) WHERE (status = ANY (ARRAY['pending'::text, 'running'::text]));
 
+CREATE INDEX job_origin ON job USING btree (origin_job_id) WHERE (origin_job_id IS NOT NULL);
+
 CREATE INDEX job_parent ON job USING btree (parent_job_id) WHERE (parent_job_id IS NOT NULL);
 
 CREATE INDEX job_step_ready ON job_step USING btree (route_id, priority DESC, ready_at, step_id) WHERE (status = 'ready'::text);

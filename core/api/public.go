@@ -176,6 +176,7 @@ type JobDetail struct {
 	ParentJobID    *string `json:"parent_job_id"`
 	ParentStepName *string `json:"parent_step_name"`
 	ChildJobs      []Job   `json:"child_jobs"`
+	HookJobs       []Job   `json:"hook_jobs"` // of the hooks that its end has fired
 	Steps          []Step  `json:"steps"`
 }
 
