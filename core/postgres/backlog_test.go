@@ -65,14 +65,17 @@ func (b *bundle) fill(t *testing.T, ended, ready int) *pgx.Conn {
 	return conn
 }
 
-// What a scrape and a sweep ask does not look through the jobs of the past.
+// What a scrape, a sweep and a job's detail ask does not look through the jobs of the past.
 func TestTheBacklogIsCountedFromIndexes(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
-	const ready = 100_000 // as many as have ended
-	conn := b.fill(t, 100_000, ready)
+	const ready = 50_000 // half of all: never is the table itself more tempting
+	conn := b.fill(t, ready, ready)
 	for query, index := range map[string]string{
 		postgres.ReadQueues: "job_step_ready", postgres.CountRunning: "job_step_running", postgres.CountOpen: "job_open",
+		// The jobs of a job's hooks, as ListJobs asks for them.
+		`select job_id from job where true and origin_job_id = '01999b6e-0000-7000-8000-000000000000' and source_type = 'hook'
+			order by created_at desc, job_id desc limit 500`: "job_origin",
 		strings.ReplaceAll(postgres.FindUnclaimable, "$1", "60"): "job_step_ready",
 	} {
 		rows, err := conn.Query(t.Context(), "explain "+query)
@@ -87,7 +90,7 @@ func TestTheBacklogIsCountedFromIndexes(t *testing.T) {
 	begin := time.Now()
 	backlog, err := b.Backlog(t.Context())
 	require.NoError(t, err)
-	t.Log("a scrape of 100,000 ready steps beside as many that have ended took", time.Since(begin))
+	t.Log("a scrape of 50,000 ready steps beside as many that have ended took", time.Since(begin))
 	require.Equal(t, ready+1, backlog.Queues[0].Ready)
 }
 
