@@ -265,6 +265,8 @@ CREATE INDEX job_open ON job USING btree (created_at) WHERE (status = ANY (ARRAY
 
 CREATE INDEX job_open_child ON job USING btree (parent_job_id, parent_step_name) WHERE ((parent_job_id IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'running'::text])) AND (cancel_requested_at IS NULL));
 
+CREATE INDEX job_origin ON job USING btree (origin_job_id) WHERE (origin_job_id IS NOT NULL);
+
 CREATE INDEX job_parent ON job USING btree (parent_job_id) WHERE (parent_job_id IS NOT NULL);
 
 CREATE INDEX job_step_ready ON job_step USING btree (route_id, priority DESC, ready_at, step_id) WHERE (status = 'ready'::text);

@@ -117,12 +117,14 @@ func (e *Engine) take(ctx context.Context, c claim) (api.ClaimResponse, error) {
 			lease, hashes[i] = newLease()
 			leases[string(hashes[i])] = lease
 		}
+		begin := time.Now()
 		claimed, stops, err := e.store.Claim(ctx, core.ClaimQuery{
 			WorkerID: c.worker, ClaimID: c.id, Routes: e.routes.covered(c.tags), Leases: hashes, Retry: c.retry,
 		})
 		if err != nil {
 			return response, err
 		}
+		e.countClaim(c, len(claimed), begin)
 		for _, stop := range stops {
 			response.Stop = append(response.Stop, api.Stop{
 				StepID: int64(stop.ID), Attempt: stop.Attempt, JobID: stop.JobID.String(), StepName: stop.Name, Reason: string(stop.Reason),

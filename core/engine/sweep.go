@@ -48,7 +48,9 @@ func (e *Engine) sweepLoop(ctx context.Context) error {
 		}
 		if now := time.Now(); err == nil && now.After(nextJudgement) && now.After(judgeFrom) {
 			nextJudgement = now.Add(e.config.SweepInterval)
-			err = e.judgeWorkers(ctx)
+			if err = e.judgeWorkers(ctx); err == nil {
+				err = e.failUnclaimable(ctx)
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			judgeFrom = time.Now().Add(e.config.HeartbeatTimeout)
@@ -68,6 +70,36 @@ func (e *Engine) judgeWorkers(ctx context.Context) error {
 	}
 	e.logger.WarnContext(ctx, "workers are unresponsive", "workers", lost, "timeout", e.config.HeartbeatTimeout)
 	return e.recover(ctx)
+}
+
+// failUnclaimable fails steps that nobody could run for too long, if there is a limit.
+func (e *Engine) failUnclaimable(ctx context.Context) error {
+	limit := e.config.UnclaimableLimit
+	if limit == 0 {
+		return nil
+	}
+	found, err := e.store.Unclaimable(ctx, limit)
+	if err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(found, batchLimit) {
+		ids := make([]core.StepID, len(batch))
+		for i := range batch {
+			ids[i] = batch[i].ID
+		}
+		err := e.change(ctx, ids, func(t *transition) {
+			for _, one := range batch {
+				if step := t.state.Steps[one.ID]; step != nil && step.Status == core.StepReady { // else somebody came
+					message := fmt.Sprintf("Nobody could run the step for %s. %s", core.Duration(limit), one.Reason)
+					t.end(step, outcome{status: core.StepFailed, message: message})
+				}
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("fail %d steps that nobody can run: %w", len(ids), err)
+		}
+	}
+	return nil
 }
 
 // recover brings what is overdue to its end. It looks at everything that is overdue, whenever it came to be, so that

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -73,6 +74,7 @@ func (e *Engine) transact(ctx context.Context, sel core.Selection, apply func(*t
 // attempt is transact for when all jobs that follow have been made; else it is [unprepared].
 func (e *Engine) attempt(ctx context.Context, sel core.Selection, ready followers, apply func(*transition) error) error {
 	var t *transition
+	begin := time.Now()
 	err := e.store.Transition(ctx, sel, func(_ context.Context, state *core.State, more func([]core.StepID) error) (*core.Changes, error) {
 		t = newTransition(state)
 		if err := apply(t); err != nil {
@@ -86,6 +88,7 @@ func (e *Engine) attempt(ctx context.Context, sel core.Selection, ready follower
 	if err != nil {
 		return err
 	}
+	e.config.Tally.Transition.Since(begin)
 	e.announce(ctx, t)
 	return nil
 }
@@ -242,6 +245,7 @@ func (e *Engine) announce(ctx context.Context, t *transition) {
 		e.notifySoon()
 	}
 	e.relatives.note(t)
+	e.count(t)
 	for _, said := range t.events {
 		e.tell(ctx, said)
 	}
