@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/seal"
 )
@@ -192,4 +194,41 @@ func TestHooksOfJobsThatAreGivenUp(t *testing.T) {
 	b.worker(t, "w") // which takes over the name
 	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
 	require.Len(t, b.hooksOf(t, id), 1)
+}
+
+// interrupted is a store that does something before hooks are made.
+type interrupted struct {
+	engine.Store
+	before func()
+}
+
+func (i *interrupted) FailedSteps(ctx context.Context, job uuid.UUID) ([]core.Step, error) {
+	i.before()
+	return i.Store.FailedSteps(ctx, job)
+}
+
+// Hooks are made before the transaction that ends the job. If the job ends in another way then, so do they.
+func TestHooksOfAJobThatEndsInAnotherWay(t *testing.T) {
+	t.Parallel()
+	ws := hooked()
+	ws.Tasks["task"].Timeout = core.Duration(time.Hour)
+	b := newBundle(t, ws, engine.Config{SweepInterval: 10 * time.Millisecond})
+	w := b.worker(t, "w")
+	id := b.execute(t, nil)
+	w.run("a")("")
+	last := w.claim(1)[0]
+	w.start(last)
+	var once sync.Once
+	second := b.runOn(t, &interrupted{b.store, func() {
+		once.Do(func() {
+			b.exec(t, "update job set deadline_at = now() where job_id = $1", id)
+			eventually(t, "the task has timed out", func() bool { return len(w.stops()) == 1 })
+		})
+	}}, engine.Config{})
+	require.Equal(t, []string{api.Accepted}, (&worker{t, second, w.id}).report(succeed(last, "")))
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
+	hooks := b.hooksOf(t, id)
+	require.Len(t, hooks, 1)
+	hook := hooks["ws/task/"+id.String()+"/on_error[0]"]
+	require.JSONEq(t, `{"error": "Timed out after 1h", "steps": "[]"}`, string(hook.Input))
 }
