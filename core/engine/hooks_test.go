@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,21 @@ func (l *eventLog) of(job uuid.UUID) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.texts[job]
+}
+
+// count tells how many texts with a part were said, by job.
+func (l *eventLog) count(part string) map[uuid.UUID]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	counts := map[uuid.UUID]int{}
+	for job, texts := range l.texts {
+		for _, text := range texts {
+			if strings.Contains(text, part) {
+				counts[job]++
+			}
+		}
+	}
+	return counts
 }
 
 // hooksOf are the jobs of the hooks of a job, by place.
@@ -199,11 +215,13 @@ func TestHooksOfJobsThatAreGivenUp(t *testing.T) {
 // interrupted is a store that does something before hooks are made.
 type interrupted struct {
 	engine.Store
-	before func()
+	before func(job uuid.UUID) error
 }
 
 func (i *interrupted) FailedSteps(ctx context.Context, job uuid.UUID) ([]core.Step, error) {
-	i.before()
+	if err := i.before(job); err != nil {
+		return nil, err
+	}
 	return i.Store.FailedSteps(ctx, job)
 }
 
@@ -219,11 +237,12 @@ func TestHooksOfAJobThatEndsInAnotherWay(t *testing.T) {
 	last := w.claim(1)[0]
 	w.start(last)
 	var once sync.Once
-	second := b.runOn(t, &interrupted{b.store, func() {
+	second := b.runOn(t, &interrupted{b.store, func(uuid.UUID) error {
 		once.Do(func() {
 			b.exec(t, "update job set deadline_at = now() where job_id = $1", id)
 			eventually(t, "the task has timed out", func() bool { return len(w.stops()) == 1 })
 		})
+		return nil
 	}}, engine.Config{})
 	require.Equal(t, []string{api.Accepted}, (&worker{t, second, w.id}).report(succeed(last, "")))
 	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
