@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/stroem/stroem/core"
@@ -50,6 +52,11 @@ func (m *model) actions() map[string]action {
 				m.report(at, runs, reports)
 			}
 		},
+		"race": func(rt *rapid.T) func() {
+			at, picks, reports := m.drawReports(rt)
+			rivals := rapid.SliceOfNDistinct(rapid.IntRange(0, 6), 1, 4, rapid.ID).Draw(rt, "rivals")
+			return func() { m.race(at, m.pickRuns(picks[:1]), reports, rivals) }
+		},
 		"report with another lease": with(m.forge),
 		"save state":                with(m.saveState),
 		"cancel":                    with(func(at, n int) { m.cancel(at, m.job(n)) }),
@@ -64,6 +71,44 @@ func (m *model) actions() map[string]action {
 			m.exec("update job set deadline_at = now() - interval '1 hour' where job_id = $1 and deadline_at is not null", m.job(n))
 		}),
 	}
+}
+
+// race has a step reported while others do what ends it as well.
+func (m *model) race(at int, runs []*run, reports []api.Completion, rivals []int) {
+	if len(runs) == 0 {
+		return
+	}
+	m.startRuns(at, runs)
+	r, job := runs[0], uuid.MustParse(runs[0].claim.JobID)
+	all := []func(){
+		func() { m.cancel(at+1, job) },
+		func() { m.cancel(at, m.above(job)) },
+		func() {
+			m.exec("update job set deadline_at = now() where job_id = any($1) and deadline_at is not null", []uuid.UUID{job, m.above(job)})
+		},
+		func() {
+			m.exec("update job_step set deadline_at = now() where job_id = $1 and deadline_at is not null", m.above(job))
+		},
+		func() { m.silence(r.worker) },
+		func() { m.register(r.worker.name, at%2 == 0, at+1) },
+		func() { m.report(at+1, runs, reports[len(reports)-1:]) },
+	}
+	var group sync.WaitGroup
+	for _, i := range rivals {
+		group.Go(all[i])
+	}
+	group.Go(func() { m.report(at, runs, reports) })
+	group.Wait()
+}
+
+// above returns the job above a job, or the job itself.
+func (m *model) above(job uuid.UUID) uuid.UUID {
+	for _, id := range m.query("select parent_job_id::text from job where job_id = $1 and parent_job_id is not null", job) {
+		if parent, err := uuid.Parse(id); err == nil {
+			return parent
+		}
+	}
+	return job
 }
 
 func (m *model) execute(at, n int) {
@@ -150,8 +195,20 @@ func (m *model) cancel(at int, id uuid.UUID) {
 	}
 }
 
-// drain lets everything come to its end: the workers of before are lost, and another one works off all that is there.
+// drain lets everything come to its end: the workers of before are lost, and another one works off all that is there. Before
+// that, what is below stopped steps is to be stopped without anybody's help.
 func (m *model) drain(rt *rapid.T) {
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		going, err := m.store.StoppedChildren(m.ctx)
+		if err != nil || len(going) == 0 {
+			require.NoError(rt, err)
+			break
+		}
+		if time.Now().After(deadline) {
+			rt.Fatalf("jobs that go on though the steps above them do not: %v\n%s", going, strings.Join(m.query(describeOpen), "\n"))
+		}
+		m.await(going[0])
+	}
 	m.exec("update worker set last_heartbeat = now() - interval '1 hour'")
 	if _, err := m.store.DeactivateWorkers(m.ctx, 30*time.Minute); err != nil {
 		m.problem("deactivate workers: %s", err)

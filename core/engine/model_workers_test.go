@@ -48,8 +48,10 @@ func (m *model) heartbeat(_, n int) {
 }
 
 // fallSilent has a worker judged to be lost. The sweep that has to follow may be another replica's.
-func (m *model) fallSilent(_, n int) {
-	m.exec("update worker set last_heartbeat = now() - interval '1 hour' where worker_id = $1", m.worker(n).id)
+func (m *model) fallSilent(_, n int) { m.silence(m.worker(n)) }
+
+func (m *model) silence(w *modelWorker) {
+	m.exec("update worker set last_heartbeat = now() - interval '1 hour' where worker_id = $1", w.id)
 	if _, err := m.store.DeactivateWorkers(m.ctx, 30*time.Minute); err != nil {
 		m.problem("deactivate workers: %s", err)
 	}
