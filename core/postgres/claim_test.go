@@ -27,6 +27,16 @@ func (b *bundle) holder(t *testing.T, step core.StepID) pgx.Tx {
 	return holder
 }
 
+// awaitWaiting returns when somebody waits for a lock of the holder.
+func awaitWaiting(t *testing.T, holder pgx.Tx) {
+	t.Helper()
+	eventually(t, "it waits", func() (waits bool) {
+		require.NoError(t, holder.QueryRow(t.Context(),
+			"select exists (select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid)))").Scan(&waits))
+		return waits
+	})
+}
+
 // A claim holds steps that others want, so it does not wait for one that somebody else is changing.
 func TestAClaimDoesNotWaitForAStop(t *testing.T) {
 	t.Parallel()
@@ -79,15 +89,45 @@ func TestWhatMeetsADeadlockIsDoneAgain(t *testing.T) {
 			holder := b.holder(t, second)
 			done := make(chan error, 1)
 			go func() { done <- write(t.Context(), b, q, steps) }()
-			eventually(t, "it waits", func() (waits bool) {
-				require.NoError(t, holder.QueryRow(t.Context(),
-					"select exists (select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid)))").Scan(&waits))
-				return waits
-			})
+			awaitWaiting(t, holder)
 			_, err = holder.Exec(t.Context(), "select from job_step where step_id = $1 for update", first)
 			require.NoError(t, err)
 			require.NoError(t, holder.Rollback(t.Context()))
 			require.NoError(t, <-done)
 		})
 	}
+}
+
+// A transaction that ends a step may be older than the one that started it.
+func TestNothingEndsBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	job := b.create(t, 1)
+	step := b.claim(t, 1)[0].ID
+	holder := b.holder(t, step)
+	_, err := holder.Exec(t.Context(), "select from job where job_id = $1 for update", job.ID)
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		done <- b.Transition(t.Context(), core.Selection{Steps: []core.StepID{step}},
+			func(context.Context, *core.State, func([]core.StepID) error) (*core.Changes, error) {
+				return &core.Changes{
+					End:  []core.StepEnd{{ID: step, From: core.StepRunning, Status: core.StepFailed}},
+					Jobs: map[uuid.UUID]core.JobChange{job.ID: {Status: core.JobFailed}},
+				}, nil
+			})
+	}()
+	awaitWaiting(t, holder)
+	for _, start := range []string{
+		"update job_step set started_at = clock_timestamp() where job_id = $1", "update job set started_at = clock_timestamp() where job_id = $1",
+	} {
+		_, err = holder.Exec(t.Context(), start, job.ID)
+		require.NoError(t, err)
+	}
+	require.NoError(t, holder.Commit(t.Context()))
+	require.NoError(t, <-done)
+	stored, steps, err := b.GetJob(t.Context(), job.ID)
+	require.NoError(t, err)
+	require.False(t, stored.CompletedAt.Before(stored.StartedAt))
+	require.False(t, steps[0].CompletedAt.Before(steps[0].StartedAt))
 }
