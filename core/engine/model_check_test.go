@@ -37,6 +37,8 @@ const violations = `
 			when timed_out or failures > 0 then 'failed' else 'completed' end
 	union all select format('job %s is %s and completed_at is %s', job_id, status, completed_at) from j where ended <> (completed_at is not null)
 	union all select format('step %s is %s and completed_at is %s', step_id, status, completed_at) from step where ended <> (completed_at is not null)
+	union all select format('step %s has ended before it started', step_id) from step where completed_at < started_at
+	union all select format('job %s has ended before it started', job_id) from j where completed_at < started_at
 	union all select format('step %s is %s: open_deps %s of %s', step_id, status, open_deps, open) from step join depends using (step_id)
 		where status = 'pending' and open_deps <> open or status in ('ready', 'running') and open > 0
 	union all select format('step %s is pending and waits for nothing', step_id) from step join depends using (step_id)
