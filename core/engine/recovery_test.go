@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
@@ -180,4 +182,29 @@ func TestASweepLeavesAloneWhatWasClaimed(t *testing.T) {
 	require.Len(t, claimed, 1)
 	_, states := b.states(t, id)
 	require.Equal(t, map[string]core.StepStatus{"gpu": "running"}, states)
+}
+
+// A job that cannot be brought to its end does not hold up the recovery of others.
+func TestOneJobDoesNotHoldUpTheSweep(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, hooked(), engine.Config{})
+	w, late := b.worker(t, "w"), b.worker(t, "late")
+	bad, good := b.execute(t, nil), b.execute(t, nil)
+	for range 2 {
+		w.start(w.claim(1)...)
+	}
+	ended := b.execute(t, nil) // of a worker that falls silent later
+	late.start(late.claim(1)...)
+	b.stop()
+	b.exec(t, "update worker set status = 'inactive' where worker_id = $1", w.id)
+	b.Engine = b.runOn(t, &interrupted{b.store, func(job uuid.UUID) error {
+		if job == bad {
+			return errors.New("its hooks cannot be made")
+		}
+		return nil
+	}}, engine.Config{SweepInterval: 10 * time.Millisecond, HeartbeatTimeout: 60 * time.Millisecond})
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, good))
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, ended), "workers are judged all the same")
+	status, _ := b.states(t, bad)
+	require.Equal(t, core.JobRunning, status)
 }
