@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // Execute asks for a task to be run.
@@ -105,12 +106,15 @@ func (e *Engine) createJobs(ctx context.Context, batch []*creation) error {
 	for _, c := range batch {
 		jobs = append(jobs, c.jobs...)
 	}
+	failpoint.Hit("create.store")
 	if err := e.store.CreateJobs(ctx, jobs); err != nil {
 		return err
 	}
+	failpoint.Hit("create.committed")
 	ready := map[int]int{}
 	countReady(jobs, ready)
 	e.wakeClaims(ready)
+	failpoint.Hit("create.announced")
 	return nil
 }
 

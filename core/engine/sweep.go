@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // timerInterval is how often the leader looks for what is overdue; it bounds how late timeouts of tasks are noticed.
@@ -67,6 +68,7 @@ func (e *Engine) judgeWorkers(ctx context.Context) error {
 		return nil
 	}
 	e.logger.WarnContext(ctx, "workers are unresponsive", "workers", lost, "timeout", e.config.HeartbeatTimeout)
+	failpoint.Hit("sweep.judged")
 	return e.recover(ctx)
 }
 
@@ -82,6 +84,9 @@ func (e *Engine) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(overdue.Lost) > 0 {
+		failpoint.Hit("sweep.found")
+	}
 	for _, found := range []struct {
 		steps []core.OverdueStep
 		apply func(*transition, *core.Step)
@@ -95,6 +100,9 @@ func (e *Engine) recover(ctx context.Context) error {
 		if err := e.recoverSteps(ctx, found.steps, found.apply); err != nil {
 			return err
 		}
+	}
+	if len(overdue.Lost) > 0 {
+		failpoint.Hit("sweep.recovered")
 	}
 	for _, job := range overdue.TimedOutJobs {
 		if err := e.timeOutJob(ctx, job); err != nil {

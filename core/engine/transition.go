@@ -81,12 +81,15 @@ func (e *Engine) attempt(ctx context.Context, sel core.Selection, ready follower
 		if err := e.settle(t, ready, more); err != nil {
 			return nil, err
 		}
+		t.decided()
 		return &t.changes, nil
 	})
 	if err != nil {
 		return err
 	}
+	t.committed()
 	e.announce(ctx, t)
+	t.announced()
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // parallel is how many jobs are created at a time: the engine stores those that wait together.
@@ -38,6 +39,7 @@ func (s *Scheduler) fire(ctx context.Context, e *entry, now time.Time) error {
 	fire := core.Fire{Workspace: e.Workspace, Trigger: e.Trigger}
 	fire.At, fire.Missed = e.timetable.last(e.NextFire, now)
 	fire.Next = e.timetable.after(fire.At)
+	failpoint.Hit("fire.before")
 	err := s.execute(ctx, fire)
 	switch core.ErrorCode(err) {
 	case core.CodeInvalid, core.CodeNotFound: // which the next attempt would not change
@@ -53,6 +55,7 @@ func (s *Scheduler) fire(ctx context.Context, e *entry, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("fire.stored")
 	if fire.Missed > 0 {
 		s.Logger.InfoContext(ctx, "trigger made up for fires that were missed", "workspace", e.Workspace, "trigger", e.Trigger,
 			"at", fire.At, "missed", fire.Missed)
