@@ -87,10 +87,13 @@ func (e *Engine) executed(ctx context.Context, x Execute) ([]core.NewJob, json.R
 	return jobs, input, nil
 }
 
-// writeCreations stores new jobs together; if that fails, each is tried alone.
+// writeCreations stores new jobs together; if that fails, and not for want of a database, each is tried alone.
 func (e *Engine) writeCreations(ctx context.Context, batch []*creation) {
 	err := e.createJobs(ctx, batch)
-	if err == nil || len(batch) == 1 {
+	if core.ErrorCode(err) == core.CodeUnavailable {
+		e.logger.WarnContext(ctx, "jobs were not stored", "jobs", len(batch), "error", err)
+	}
+	if err == nil || len(batch) == 1 || core.ErrorCode(err) == core.CodeUnavailable {
 		for _, c := range batch {
 			c.done <- err
 		}

@@ -43,13 +43,17 @@ func (e *Engine) sweepLoop(ctx context.Context) error {
 	nextJudgement := judgeFrom
 	for {
 		pause(ctx, min(timerInterval, e.config.SweepInterval))
+		began := time.Now()
 		err := e.recover(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
-		if now := time.Now(); err == nil && now.After(nextJudgement) && now.After(judgeFrom) {
+		if now := time.Now(); err == nil && now.Sub(began) < e.config.HeartbeatTimeout/3 && now.After(nextJudgement) && now.After(judgeFrom) {
 			nextJudgement = now.Add(e.config.SweepInterval)
 			err = e.judgeWorkers(ctx)
+		}
+		if took := time.Since(began); err == nil && took > e.config.HeartbeatTimeout/3 {
+			err = fmt.Errorf("the database took %s to answer; workers may not have been able to be heard of", took)
 		}
 		if err != nil && ctx.Err() == nil {
 			judgeFrom = time.Now().Add(e.config.HeartbeatTimeout)

@@ -30,7 +30,7 @@ func (e *Engine) change(ctx context.Context, steps []core.StepID, apply func(*tr
 }
 
 // writeTransitions commits requests together. If that fails, each is tried alone, so that one that cannot be stored
-// does not take others with it. Those from which jobs follow are not waited for.
+// does not take others with it; but not without a database, for which each would wait. Those from which jobs follow are not waited for.
 func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
 	err := e.commit(ctx, requests, followers{})
 	if errors.As(err, new(*unprepared)) {
@@ -41,7 +41,10 @@ func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
 		}
 		return
 	}
-	if err == nil || len(requests) == 1 {
+	if core.ErrorCode(err) == core.CodeUnavailable {
+		e.logger.WarnContext(ctx, "reports were not taken", "reports", len(requests), "error", err)
+	}
+	if err == nil || len(requests) == 1 || core.ErrorCode(err) == core.CodeUnavailable {
 		for _, r := range requests {
 			r.done <- err
 		}
