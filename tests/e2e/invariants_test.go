@@ -103,4 +103,3 @@ func (m *matrix) checkRuns(conn *pgx.Conn) {
 		require.Equal(m.t, 1, n, "step %s ran more than once", key)
 	}
 }
-
