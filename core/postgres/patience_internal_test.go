@@ -27,7 +27,7 @@ func TestASilentConnectionIsGivenUp(t *testing.T) {
 		require.ErrorIs(t, err, errSilent)
 	}
 	var timeout net.Error
-	require.False(t, errors.As(errSilent, &timeout), "pgx would take it for an interruption, and keep the connection")
+	require.NotErrorAs(t, errSilent, &timeout, "pgx would take it for an interruption, and keep the connection")
 }
 
 func TestADeadlineThatIsSetStands(t *testing.T) {
