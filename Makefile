@@ -90,8 +90,9 @@ bench: postgres build ## Measure P1 to P5, P9, workspaces (W1, W2) and the plugi
 	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench -only '$(only)'
 
 .PHONY: nightly
-nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of plugins
+nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s
 	scripts/fuzz 60s
+	STROEM_TEST_FREEZE_SECS=30 $(WITH_PG) $(TEST) $(E2E) -run TestDatabaseFaults -v
 	STROEM_TEST_PLUGIN_STARTS=1000 $(GO) test ./core/pluginhost -run TestNothingIsLeftBehind -v
 
 ##@ Check

@@ -29,7 +29,7 @@ func TestServerDefaults(t *testing.T) {
 	want := config.Server{
 		Listen:      "127.0.0.1:8080",
 		DataDir:     "/data",
-		DB:          config.DB{URL: "postgres://localhost/stroem", MaxConnections: 10},
+		DB:          config.DB{URL: "postgres://localhost/stroem", MaxConnections: 10, Timeout: 15 * time.Second},
 		LogStorage:  config.LogStorage{LocalDir: "/data/logs", MaxStepBytes: 1 << 30},
 		WorkerToken: "t",
 		Recovery:    config.Recovery{HeartbeatTimeout: 2 * time.Minute, SweepInterval: time.Minute},
@@ -45,7 +45,7 @@ func TestServerEverything(t *testing.T) {
 	require.NoError(t, err)
 	want := config.Server{
 		Listen: "0.0.0.0:8080", PublicURL: "https://stroem.example.com", InternalURL: "http://10.0.0.1:8080", DataDir: "/data",
-		DB: config.DB{URL: "postgres://u:p@db/stroem", MaxConnections: 20},
+		DB: config.DB{URL: "postgres://u:p@db/stroem", MaxConnections: 20, Timeout: 5 * time.Second},
 		LogStorage: config.LogStorage{
 			LocalDir: "/logs", MaxStepBytes: 512 << 20,
 			S3: &config.S3{Bucket: "b", Region: "eu-north-1", Prefix: "logs/", Endpoint: "http://minio:9000"},

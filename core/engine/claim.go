@@ -9,6 +9,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // Limits of a claim.
@@ -125,6 +126,9 @@ func (e *Engine) take(ctx context.Context, c claim) (api.ClaimResponse, error) {
 			return response, err
 		}
 		e.countClaim(c, len(claimed), begin)
+		if len(claimed) > 0 {
+			failpoint.Hit("claim.committed")
+		}
 		for _, stop := range stops {
 			response.Stop = append(response.Stop, api.Stop{
 				StepID: int64(stop.ID), Attempt: stop.Attempt, JobID: stop.JobID.String(), StepName: stop.Name, Reason: string(stop.Reason),
@@ -133,6 +137,9 @@ func (e *Engine) take(ctx context.Context, c claim) (api.ClaimResponse, error) {
 		steps, err := e.render(ctx, c.worker, claimed)
 		if err != nil {
 			return response, err
+		}
+		if len(steps) > 0 {
+			failpoint.Hit("claim.rendered")
 		}
 		for i := range steps {
 			hash := claimed[slices.IndexFunc(claimed, func(s core.ClaimedStep) bool { return int64(s.ID) == steps[i].StepID })].LeaseHash

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/failpoint"
 	"github.com/stroem/stroem/core/mask"
 )
 
@@ -59,6 +60,7 @@ func (e *Engine) complete(ctx context.Context, worker uuid.UUID, completions []a
 		ids[i], reports[i] = report.id, report
 	}
 	err := e.change(ctx, ids, func(t *transition) {
+		failpoint.Hit("end.locked")
 		for i := range reports {
 			results[i] = api.StepResult{StepID: int64(ids[i]), Status: t.complete(worker, &reports[i])}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // Execute asks for a task to be run.
@@ -87,10 +88,13 @@ func (e *Engine) executed(ctx context.Context, x Execute) ([]core.NewJob, json.R
 	return jobs, input, nil
 }
 
-// writeCreations stores new jobs together; if that fails, each is tried alone.
+// writeCreations stores new jobs together; if that fails, and not for want of a database, each is tried alone.
 func (e *Engine) writeCreations(ctx context.Context, batch []*creation) {
 	err := e.createJobs(ctx, batch)
-	if err == nil || len(batch) == 1 {
+	if core.ErrorCode(err) == core.CodeUnavailable {
+		e.logger.WarnContext(ctx, "jobs were not stored", "jobs", len(batch), "error", err)
+	}
+	if err == nil || len(batch) == 1 || core.ErrorCode(err) == core.CodeUnavailable {
 		for _, c := range batch {
 			c.done <- err
 		}
@@ -107,14 +111,17 @@ func (e *Engine) createJobs(ctx context.Context, batch []*creation) error {
 		jobs = append(jobs, c.jobs...)
 	}
 	begin := time.Now()
+	failpoint.Hit("create.store")
 	if err := e.store.CreateJobs(ctx, jobs); err != nil {
 		return err
 	}
+	failpoint.Hit("create.committed")
 	e.config.Tally.Creation.Since(begin)
 	e.countCreated(jobs)
 	ready := map[int]int{}
 	countReady(jobs, ready)
 	e.wakeClaims(ready)
+	failpoint.Hit("create.announced")
 	return nil
 }
 

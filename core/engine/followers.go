@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // What follows from a transition may be jobs: those of steps that run tasks, and those of hooks. They are part of the same
@@ -106,6 +107,7 @@ func (e *Engine) prepareChild(ctx context.Context, n *need, job *core.Job, p *pl
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit("child.made")
 	return &follower{jobs: made.jobs, input: made.input}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 	"github.com/stroem/stroem/core/template"
 )
 
@@ -84,6 +85,7 @@ func (e *Engine) prepareHooks(ctx context.Context, n *need, job *core.Job, p *pl
 		}
 		f.jobs = append(f.jobs, jobs...)
 	}
+	failpoint.Hit("hooks.made")
 	return f, nil
 }
 

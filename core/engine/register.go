@@ -10,6 +10,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // Register stores a new worker. An older worker of the same name is superseded, and in the same transaction it is decided
@@ -38,6 +39,7 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	}
 	e.logger.InfoContext(ctx, "worker registered", "worker", worker.ID, "name", worker.Name, "tags", worker.Tags)
 	if len(superseded) > 0 {
+		failpoint.Hit("takeover.committed")
 		e.workers.supersede(superseded)
 		for _, older := range superseded {
 			e.waiters.wakeWorker(older)
@@ -139,6 +141,7 @@ func (o *takeOver) decide(_ context.Context, superseded []uuid.UUID, held []core
 	if err := o.settle(t, more); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("takeover.decided")
 	return &t.changes, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // relatives are the jobs of which others have to hear: one transaction for each level, from the job that ended to the step
@@ -101,9 +102,11 @@ func (e *Engine) endParents(ctx context.Context, ids []uuid.UUID) error {
 	}
 	var failures []error
 	for i := range children {
+		failpoint.Hit("child.ended")
 		if err := e.endParent(ctx, &children[i]); err != nil {
 			failures = append(failures, fmt.Errorf("end the step of child job %s: %w", children[i].ID, err))
 		}
+		failpoint.Hit("child.told")
 	}
 	return errors.Join(failures...)
 }
@@ -163,6 +166,7 @@ func (e *Engine) stopChildren(ctx context.Context) error {
 	}
 	var failures []error
 	for _, id := range ids {
+		failpoint.Hit("children.found")
 		if _, err := e.Cancel(ctx, id); err != nil && core.ErrorCode(err) != core.CodeConflict {
 			failures = append(failures, fmt.Errorf("cancel child job %s: %w", id, err))
 		}
@@ -186,7 +190,9 @@ func (e *Engine) tellOfHook(ctx context.Context, id uuid.UUID) error {
 	} else if job.ErrorMessage != "" {
 		reason = job.ErrorMessage
 	}
+	failpoint.Hit("event.before")
 	e.tell(ctx, event{job.OriginJobID, fmt.Sprintf("Hook job %s (%s) failed: %s", id, job.TaskName, reason)})
+	failpoint.Hit("event.after")
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 )
 
 // timerInterval is how often the leader looks for what is overdue; it bounds how late timeouts of tasks are noticed.
@@ -43,17 +44,22 @@ func (e *Engine) sweepLoop(ctx context.Context) error {
 	nextJudgement := judgeFrom
 	for {
 		pause(ctx, min(timerInterval, e.config.SweepInterval))
+		began := time.Now()
 		reached, err := e.recover(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
-		if now := time.Now(); reached && now.After(nextJudgement) && now.After(judgeFrom) {
+		now := time.Now()
+		if slow := now.Sub(began) > e.config.HeartbeatTimeout/3; reached && !slow && now.After(nextJudgement) && now.After(judgeFrom) {
 			nextJudgement = now.Add(e.config.SweepInterval)
 			var lost error
 			if reached, lost = e.judgeWorkers(ctx); reached {
 				lost = errors.Join(lost, e.failUnclaimable(ctx))
 			}
 			err = errors.Join(err, lost)
+		}
+		if took := time.Since(began); reached && took > e.config.HeartbeatTimeout/3 {
+			reached, err = false, errors.Join(err, fmt.Errorf("the database took %s to answer; workers may not have been able to be heard of", took))
 		}
 		if !reached {
 			judgeFrom = time.Now().Add(e.config.HeartbeatTimeout)
@@ -72,6 +78,7 @@ func (e *Engine) judgeWorkers(ctx context.Context) (reached bool, err error) {
 		return err == nil, err
 	}
 	e.logger.WarnContext(ctx, "workers are unresponsive", "workers", lost, "timeout", e.config.HeartbeatTimeout)
+	failpoint.Hit("sweep.judged")
 	return e.recover(ctx)
 }
 
@@ -119,6 +126,9 @@ func (e *Engine) recover(ctx context.Context) (reached bool, err error) {
 		return false, err
 	}
 	var failures []error
+	if len(overdue.Lost) > 0 {
+		failpoint.Hit("sweep.found")
+	}
 	for _, found := range []struct {
 		steps []core.OverdueStep
 		apply func(*transition, *core.Step)
@@ -130,6 +140,9 @@ func (e *Engine) recover(ctx context.Context) (reached bool, err error) {
 		{overdue.Unstopped, (*transition).giveUp},
 	} {
 		failures = append(failures, e.recoverSteps(ctx, found.steps, found.apply))
+	}
+	if len(overdue.Lost) > 0 {
+		failpoint.Hit("sweep.recovered")
 	}
 	for _, job := range overdue.TimedOutJobs {
 		if err := e.timeOutJob(ctx, job); err != nil {

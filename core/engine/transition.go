@@ -31,7 +31,7 @@ func (e *Engine) change(ctx context.Context, steps []core.StepID, apply func(*tr
 }
 
 // writeTransitions commits requests together. If that fails, each is tried alone, so that one that cannot be stored
-// does not take others with it. Those from which jobs follow are not waited for.
+// does not take others with it; but not without a database, for which each would wait. Those from which jobs follow are not waited for.
 func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
 	err := e.commit(ctx, requests, followers{})
 	if errors.As(err, new(*unprepared)) {
@@ -42,7 +42,10 @@ func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
 		}
 		return
 	}
-	if err == nil || len(requests) == 1 {
+	if core.ErrorCode(err) == core.CodeUnavailable {
+		e.logger.WarnContext(ctx, "reports were not taken", "reports", len(requests), "error", err)
+	}
+	if err == nil || len(requests) == 1 || core.ErrorCode(err) == core.CodeUnavailable {
 		for _, r := range requests {
 			r.done <- err
 		}
@@ -83,13 +86,16 @@ func (e *Engine) attempt(ctx context.Context, sel core.Selection, ready follower
 		if err := e.settle(t, ready, more); err != nil {
 			return nil, err
 		}
+		t.decided()
 		return &t.changes, nil
 	})
 	if err != nil {
 		return err
 	}
+	t.committed()
 	e.config.Tally.Transition.Since(begin)
 	e.announce(ctx, t)
+	t.announced()
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/failpoint"
 	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/core/tally"
 )
@@ -97,7 +98,10 @@ func (s *Store) Append(ctx context.Context, job uuid.UUID, step string, attempt 
 	if err != nil || lines == 0 {
 		return err
 	}
-	return s.append(ctx, job, batch{step: step, attempt: attempt, header: header, first: first, lines: lines, ndjson: ndjson})
+	failpoint.Hit("log.received")
+	err = s.append(ctx, job, batch{step: step, attempt: attempt, header: header, first: first, lines: lines, ndjson: ndjson})
+	failpoint.Hit("log.stored")
+	return err
 }
 
 // Event stores a line that the server says about a job.

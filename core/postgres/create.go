@@ -36,7 +36,7 @@ func (s *Store) CreateJobs(ctx context.Context, jobs []core.NewJob) error {
 		return core.Errorf(core.CodeInvalid, "", "The input cannot be stored: %s", dataError(err))
 	}
 	if err != nil {
-		return fmt.Errorf("store new jobs: %w", err)
+		return unreachable(fmt.Errorf("store new jobs: %w", err))
 	}
 	return nil
 }

@@ -25,7 +25,14 @@ func Rollback(ctx context.Context, rawURL string) error {
 }
 
 func withMigrator(ctx context.Context, rawURL string, run func(*dbmate.DB) error) (err error) {
-	conn, err := pgx.Connect(ctx, rawURL)
+	config, err := pgx.ParseConfig(rawURL)
+	if err != nil {
+		return fmt.Errorf("connect to the database: %w", redactURL(err))
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = defaultTimeout
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", redactURL(err))
 	}

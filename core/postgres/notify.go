@@ -31,11 +31,11 @@ func (s *Store) Notify(ctx context.Context) error {
 // Listen hears the notifications on a connection of its own until ctx ends or the connection is lost: it calls wake when
 // steps became ready, and types when action types changed. Once it listens, it calls both, for what it missed.
 func (s *Store) Listen(ctx context.Context, wake, types func()) error {
-	conn, err := pgx.ConnectConfig(ctx, s.read.Config().ConnConfig)
+	conn, err := s.session(ctx)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = closeSession(ctx, conn) }()
 	var name string
 	if err := conn.QueryRow(ctx, "select "+channel).Scan(&name); err != nil {
 		return fmt.Errorf("listen: %w", err)
@@ -46,7 +46,7 @@ func (s *Store) Listen(ctx context.Context, wake, types func()) error {
 	wake()
 	types()
 	for {
-		notification, err := conn.WaitForNotification(ctx)
+		notification, err := s.hear(ctx, conn)
 		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
@@ -68,11 +68,11 @@ const (
 // Lead calls lead while this replica holds the leader's lock, and returns when lead returns, when the lock cannot be had
 // now (false), or when ctx ends. The lock lives and dies with a connection of its own; lead's context ends with it.
 func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (bool, error) {
-	conn, err := pgx.ConnectConfig(ctx, s.read.Config().ConnConfig)
+	conn, err := s.session(ctx)
 	if err != nil {
 		return false, fmt.Errorf("take the leader's lock: %w", err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	defer func() { _ = closeSession(ctx, conn) }()
 	var got bool
 	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock("+leaderLock+")").Scan(&got); err != nil {
 		return false, fmt.Errorf("take the leader's lock: %w", err)
@@ -83,7 +83,7 @@ func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (boo
 	ctx, cancel := context.WithCancel(ctx)
 	lost := make(chan error, 1)
 	go func() {
-		_, err := conn.WaitForNotification(ctx) // nothing is ever sent: it returns when the connection or ctx ends
+		_, err := s.hear(ctx, conn) // nothing is ever sent: it returns when the connection or ctx ends
 		cancel()
 		lost <- err
 	}()

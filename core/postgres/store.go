@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -21,10 +22,11 @@ import (
 
 // Store is safe for concurrent use.
 type Store struct {
-	hot    *pgxpool.Pool // claims and transitions: few connections, their statements always prepared
-	read   *pgxpool.Pool // everything else
-	ids    stepIDs
-	logger *slog.Logger
+	hot     *pgxpool.Pool // claims and transitions: few connections, their statements always prepared
+	read    *pgxpool.Pool // everything else
+	ids     stepIDs
+	logger  *slog.Logger
+	timeout time.Duration // for an answer of the database
 }
 
 // Connections of the hot pool: transitions are written by one goroutine, claims run beside it.
@@ -32,18 +34,31 @@ const hotConnections = 6
 
 // Open connects to the database at url, which must have been migrated, with up to so many connections, at least 2 (one
 // more listens). The caller closes the store.
-func Open(ctx context.Context, url string, connections int, logger *slog.Logger) (*Store, error) {
+func Open(ctx context.Context, url string, connections int, logger *slog.Logger, options ...Option) (*Store, error) {
+	s := &Store{logger: logger, timeout: defaultTimeout}
+	for _, option := range options {
+		option(s)
+	}
 	read, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("parse db.url: %w", redactURL(err))
 	}
+	read.ConnConfig.DialFunc = dialPatiently(s.timeout)
+	if read.ConnConfig.ConnectTimeout == 0 {
+		read.ConnConfig.ConnectTimeout = s.timeout
+	}
+	read.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return sessionLimits(ctx, conn, s.timeout) }
 	hot := read.Copy()
 	total := int32(min(connections, math.MaxInt32)) //nolint:gosec // it fits
 	hot.MaxConns = min(hotConnections, total/2)
 	read.MaxConns = total - hot.MaxConns
 	hot.MinIdleConns = 1
-	hot.AfterConnect = planForGrowth
-	s := &Store{logger: logger}
+	hot.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := sessionLimits(ctx, conn, s.timeout); err != nil {
+			return err
+		}
+		return planForGrowth(ctx, conn)
+	}
 	if s.read, err = pgxpool.NewWithConfig(ctx, read); err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}

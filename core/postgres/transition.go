@@ -45,7 +45,7 @@ func retryable(err error) bool {
 func (s *Store) transition(ctx context.Context, sel core.Selection, decide Decide) (err error) {
 	conn, err := s.hot.Acquire(ctx)
 	if err != nil {
-		return err
+		return unreachable(err)
 	}
 	defer conn.Release()
 	defer func() {
@@ -57,7 +57,7 @@ func (s *Store) transition(ctx context.Context, sel core.Selection, decide Decid
 	batch.Queue("begin")
 	queueState(batch, sel, state)
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("lock and load: %w", err)
+		return unreachable(fmt.Errorf("lock and load: %w", err))
 	}
 	changes, err := decide(ctx, state, loadMore(ctx, conn, state))
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Store) transition(ctx context.Context, sel core.Selection, decide Decid
 	}
 	batch.Queue("commit")
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("write and commit: %w", dataError(err))
+		return unreachable(fmt.Errorf("write and commit: %w", dataError(err)))
 	}
 	return nil
 }

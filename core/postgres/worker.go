@@ -64,15 +64,24 @@ func (s *Store) Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) e
 	return nil
 }
 
-// DeactivateWorkers marks workers inactive that were not heard of for timeout, and returns them.
+// DeactivateWorkers marks workers inactive that were not heard of for timeout, and returns them. They are judged by the time at
+// which the database was asked, not at which it gets to it: if it could not be reached in between, that is not their silence.
 func (s *Store) DeactivateWorkers(ctx context.Context, timeout time.Duration) ([]uuid.UUID, error) {
+	var asked time.Time
+	began := time.Now()
+	if err := s.read.QueryRow(ctx, "select now()").Scan(&asked); err != nil {
+		return nil, fmt.Errorf("ask the database for the time: %w", err)
+	}
+	if took := time.Since(began); took > max(time.Second, timeout/3) {
+		return nil, fmt.Errorf("deactivate workers: the database took %s to answer", took)
+	}
 	rows, err := s.read.Query(ctx, `
 		with silent as materialized (
 			select worker_id from worker
-			where status = 'active' and last_heartbeat < now() - $1::float8 * interval '1 second'
+			where status = 'active' and last_heartbeat < $1
 			order by worker_id for no key update)
 		update worker w set status = 'inactive' from silent where w.worker_id = silent.worker_id returning w.worker_id`,
-		timeout.Seconds())
+		asked.Add(-timeout))
 	if err != nil {
 		return nil, fmt.Errorf("deactivate workers: %w", err)
 	}

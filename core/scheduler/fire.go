@@ -8,6 +8,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/failpoint"
 	"github.com/stroem/stroem/core/tally"
 )
 
@@ -40,6 +41,7 @@ func (s *Scheduler) fire(ctx context.Context, e *entry, now time.Time) error {
 	fire.At, fire.Missed = e.timetable.last(e.NextFire, now)
 	fire.Next = e.timetable.after(fire.At)
 	result := tally.FiredJob
+	failpoint.Hit("fire.before")
 	err := s.execute(ctx, fire)
 	switch core.ErrorCode(err) {
 	case core.CodeInvalid, core.CodeNotFound: // which the next attempt would not change
@@ -55,6 +57,7 @@ func (s *Scheduler) fire(ctx context.Context, e *entry, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("fire.stored")
 	s.Tally.Fires.Add(1, result)
 	s.Tally.Missed.Add(fire.Missed)
 	s.Tally.Lag.Observe(now.Sub(fire.At))

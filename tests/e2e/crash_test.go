@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -53,19 +54,21 @@ type crash struct {
 
 	kill      func(context.Context) // and starts it again
 	stepsFail bool                  // the steps that run fail with it; else all jobs complete
+	jobs      int                   // 0: crashJobs
 }
 
 // run checks that every job ends, that no step runs twice, that no accepted result is lost, and that nothing fails but
 // the steps that ran when the kill came.
 func (c crash) run(t *testing.T) {
 	t.Helper()
+	n := cmp.Or(c.jobs, crashJobs)
 	dir := t.TempDir()
-	ids := make([]string, crashJobs)
+	ids := make([]string, n)
 	ids[0] = c.execute("default", "count", map[string]any{"dir": dir, "hold": true})
 	var group sync.WaitGroup
 	for from := range 4 {
 		group.Go(func() {
-			for i := from + 1; i < crashJobs; i += 4 {
+			for i := from + 1; i < n; i += 4 {
 				ids[i] = c.executeUntilAccepted(t, i, dir)
 			}
 		})
@@ -73,12 +76,12 @@ func (c crash) run(t *testing.T) {
 	var done []api.Job
 	c.eventually("a third of the jobs has completed, and the first one runs", func(ctx context.Context) bool {
 		var err error
-		done, _, err = c.Jobs(ctx, client.JobFilter{Statuses: []string{"completed"}, Limit: crashJobs})
-		return err == nil && len(done) >= crashJobs/3 && runsOf(t, dir)[ids[0]+".first"] == 1
+		done, _, err = c.Jobs(ctx, client.JobFilter{Statuses: []string{"completed"}, Limit: n})
+		return err == nil && len(done) >= n/3 && runsOf(t, dir)[ids[0]+".first"] == 1
 	})
-	require.Less(t, len(done), crashJobs-crashSlots, "the kill comes in the middle")
+	require.Less(t, len(done), n-crashSlots, "the kill comes in the middle")
 	accepted := map[string]api.JobDetail{}
-	for _, job := range done[:crashJobs/3] {
+	for _, job := range done[:n/3] {
 		detail, err := c.Job(t.Context(), job.JobID, 0)
 		require.NoError(t, err)
 		accepted[job.JobID] = detail
@@ -90,10 +93,10 @@ func (c crash) run(t *testing.T) {
 	for _, id := range ids {
 		jobs[id] = c.waitThroughOutage(id)
 	}
-	require.Len(t, jobs, crashJobs, "each request made one job, however often it was repeated")
+	require.Len(t, jobs, n, "each request made one job, however often it was repeated")
 	_, total, err := c.Jobs(t.Context(), client.JobFilter{Limit: 1})
 	require.NoError(t, err)
-	require.Equal(t, crashJobs, total)
+	require.Equal(t, n, total)
 	for id, before := range accepted {
 		require.Equal(t, before, jobs[id], "an accepted result is lost")
 	}
@@ -114,7 +117,7 @@ func (c crash) run(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d of %d jobs failed with the crash", failed, crashJobs)
+	t.Logf("%d of %d jobs failed with the crash", failed, n)
 	if !c.stepsFail {
 		require.Zero(t, failed, "the steps went on")
 		return
@@ -175,7 +178,7 @@ func TestKillTheWorker(t *testing.T) {
 	crash{s, func(context.Context) {
 		w.kill()
 		s.startWorker("w", settings{"max_concurrent": crashSlots})
-	}, true}.run(t)
+	}, true, 0}.run(t)
 }
 
 func TestKillTheServer(t *testing.T) {
@@ -185,7 +188,7 @@ func TestKillTheServer(t *testing.T) {
 	crash{s, func(context.Context) {
 		s.server.kill()
 		s.startServer()
-	}, false}.run(t)
+	}, false, 0}.run(t)
 }
 
 func TestKillTheShellPlugin(t *testing.T) {
@@ -194,7 +197,7 @@ func TestKillTheShellPlugin(t *testing.T) {
 	w := s.startWorker("w", settings{"max_concurrent": crashSlots})
 	crash{s, func(context.Context) {
 		require.NoError(t, syscall.Kill(child(t, w.pid(), "runner-shell"), syscall.SIGKILL))
-	}, true}.run(t)
+	}, true, 0}.run(t)
 }
 
 func TestKillPostgreSQL(t *testing.T) {
@@ -224,7 +227,7 @@ func TestKillPostgreSQL(t *testing.T) {
 			}
 			return err == nil
 		})
-	}, false}.run(t)
+	}, false, 0}.run(t)
 }
 
 // child returns the process that pid started and whose program has the given name.

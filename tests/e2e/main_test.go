@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stroem/stroem/core/coretest"
@@ -41,12 +43,25 @@ func build(ctx context.Context, bin string) error {
 		if err := os.MkdirAll(target[0], 0o755); err != nil {
 			return err
 		}
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", target[0]+"/", target[1])
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		cmd.Stderr = os.Stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w", target[1], err)
+		if err := compile(ctx, target[0]+"/", target[1]); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// failpoints compiles the server with failpoints, for the tests that kill it at one, and returns the program's name.
+var failpoints = sync.OnceValues(func() (string, error) {
+	const program = "stroem-server-failpoints"
+	return program, compile(context.Background(), filepath.Join(bin, program), "../../cmd/stroem-server", "-tags", "failpoints")
+})
+
+func compile(ctx context.Context, output, target string, flags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-trimpath"}, flags, []string{"-o", output, target})...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", target, err)
 	}
 	return nil
 }

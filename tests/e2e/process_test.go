@@ -39,13 +39,13 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// start runs a program with a configuration file; the test ends it, and prints its log if it failed.
-func start(t *testing.T, name, program, configFile string) *process {
+// start runs a program with a configuration file and more environment; the test ends it, and prints its log if it failed.
+func start(t *testing.T, name, program, configFile string, env ...string) *process {
 	t.Helper()
 	p := &process{t: t, name: name, log: &lockedBuffer{}, done: make(chan struct{})}
 	p.cmd = exec.Command(bin+"/"+program, "-c", configFile) //nolint:noctx // ended by stop, gently
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + coretest.TempDir(t), "TMPDIR=" + os.Getenv("TMPDIR")}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + coretest.TempDir(t), "TMPDIR=" + os.Getenv("TMPDIR")}, env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)

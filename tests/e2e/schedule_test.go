@@ -23,7 +23,7 @@ actions: {nothing: {type: shell, cmd: "true"}}
 tasks: {tick: {flow: {only: {action: nothing}}}}
 triggers:
   every-second: {type: scheduler, cron: "* * * * * *", task: tick}
-`), settings{"secrets": settings{"key": base64.StdEncoding.EncodeToString(make([]byte, 32))}}) // the same for all replicas
+`), settings{"secrets": oneKey})
 	fired := func(s *system, more int) {
 		s.t.Helper()
 		before := s.scheduled(s.t.Context())
@@ -47,6 +47,9 @@ triggers:
 	require.Zero(t, strays, "each job an instant")
 }
 
+// oneKey is the same for all replicas.
+var oneKey = settings{"key": base64.StdEncoding.EncodeToString(make([]byte, 32))}
+
 // scheduled counts the jobs of the trigger.
 func (s *system) scheduled(ctx context.Context) int {
 	_, total, err := s.Jobs(ctx, client.JobFilter{Workspace: "default", TaskName: "tick", Limit: 1})
@@ -59,7 +62,9 @@ func (s *system) scheduled(ctx context.Context) int {
 // replica starts a second server on the same database.
 func (s *system) replica() *system {
 	s.t.Helper()
-	other := &system{t: s.t, dir: coretest.TempDir(s.t), listen: freeAddress(s.t), serverConfig: maps.Clone(s.serverConfig)}
+	other := &system{
+		t: s.t, dir: coretest.TempDir(s.t), listen: freeAddress(s.t), serverConfig: maps.Clone(s.serverConfig), serverProgram: "stroem-server",
+	}
 	other.serverConfig["listen"], other.serverConfig["data_dir"] = other.listen, filepath.Join(other.dir, "server")
 	var err error
 	other.Client, err = client.New(client.Options{Server: "http://" + other.listen})

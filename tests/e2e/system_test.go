@@ -26,8 +26,10 @@ type system struct {
 	listen string
 	*client.Client
 
-	serverConfig map[string]any
-	server       *process
+	serverConfig  map[string]any
+	serverProgram string
+	serverEnv     []string // beside what each process gets
+	server        *process
 }
 
 const token = "token of the end-to-end tests"
@@ -42,7 +44,15 @@ func newSystem(t *testing.T, workspaces map[string]string, extra settings) *syst
 
 func newSystemOn(t *testing.T, database string, workspaces map[string]string, extra settings) *system {
 	t.Helper()
-	s := &system{t: t, dir: coretest.TempDir(t), listen: freeAddress(t)}
+	s := configure(t, database, workspaces, extra)
+	s.startServer()
+	return s
+}
+
+// configure is newSystemOn without a start.
+func configure(t *testing.T, database string, workspaces map[string]string, extra settings) *system {
+	t.Helper()
+	s := &system{t: t, dir: coretest.TempDir(t), listen: freeAddress(t), serverProgram: "stroem-server"}
 	sources := settings{}
 	for name, dir := range workspaces {
 		sources[name] = settings{"type": "folder", "path": dir}
@@ -56,7 +66,6 @@ func newSystemOn(t *testing.T, database string, workspaces map[string]string, ex
 	s.Client, err = client.New(client.Options{Server: "http://" + s.listen})
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
-	s.startServer()
 	return s
 }
 
@@ -80,7 +89,7 @@ func writeYAML(t *testing.T, path string, content any) string {
 // startServer starts the server, after a crash once more, and waits until it is ready.
 func (s *system) startServer() {
 	s.t.Helper()
-	s.server = start(s.t, "server", "stroem-server", writeYAML(s.t, filepath.Join(s.dir, "server.yaml"), s.serverConfig))
+	s.server = start(s.t, "server", s.serverProgram, writeYAML(s.t, filepath.Join(s.dir, "server.yaml"), s.serverConfig), s.serverEnv...)
 	s.eventually("the server is ready", func(ctx context.Context) bool {
 		select {
 		case <-s.server.done:

@@ -1,0 +1,45 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/coretest"
+	"github.com/stroem/stroem/core/postgres"
+)
+
+// Sessions on which nothing happens are asked again and again whether they live, and go on.
+func TestAQuietSessionGoesOn(t *testing.T) {
+	t.Parallel()
+	const timeout = 300 * time.Millisecond
+	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 4, slog.New(slog.DiscardHandler), postgres.Timeout(timeout))
+	require.NoError(t, err)
+	t.Cleanup(store.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	woken, listened := make(chan struct{}, 8), make(chan error, 1)
+	go func() { listened <- store.Listen(ctx, func() { woken <- struct{}{} }, func() {}) }()
+	<-woken // it listens
+	led, err := store.Lead(ctx, func(ctx context.Context) error {
+		select {
+		case <-time.After(5 * timeout): // many times as long as either is left alone
+			return nil
+		case <-ctx.Done():
+			return errors.New("the lead was lost")
+		}
+	})
+	require.NoError(t, err)
+	require.True(t, led)
+	require.NoError(t, store.Notify(ctx))
+	select {
+	case <-woken:
+	case err := <-listened:
+		require.NoError(t, err, "it does not listen any more")
+	}
+	stop()
+	require.ErrorIs(t, <-listened, context.Canceled)
+}
