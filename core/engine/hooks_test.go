@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -250,4 +251,38 @@ func TestHooksOfAJobThatEndsInAnotherWay(t *testing.T) {
 	require.Len(t, hooks, 1)
 	hook := hooks["ws/task/"+id.String()+"/on_error[0]"]
 	require.JSONEq(t, `{"error": "Timed out after 1h", "steps": "[]"}`, string(hook.Input))
+}
+
+// late is a store that answers only when its caller is being stopped.
+type late struct {
+	engine.Store
+	stop func()
+}
+
+func (l *late) Transition(ctx context.Context, sel core.Selection,
+	decide func(context.Context, *core.State, func([]core.StepID) error) (*core.Changes, error),
+) error {
+	err := l.Store.Transition(ctx, sel, decide)
+	if err == nil {
+		l.stop()
+		return ctx.Err()
+	}
+	return err
+}
+
+func TestWhatIsCommittedIsToldWhenTheEngineStops(t *testing.T) {
+	t.Parallel()
+	ws := hooked()
+	ws.Tasks["task"].OnError = []core.Hook{{Action: "gone"}}
+	b := newBundle(t, ws, engine.Config{})
+	id := b.execute(t, nil)
+	b.stop()
+	b.exec(t, "update job set deadline_at = now() where job_id = $1", id)
+	said := &eventLog{}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	engine.New(&late{b.store, cancel}, b, slog.New(slog.DiscardHandler), engine.Config{SweepInterval: 10 * time.Millisecond, Event: said.add}).Run(ctx)
+	status, _ := b.states(t, id)
+	require.Equal(t, core.JobFailed, status)
+	require.Equal(t, []string{"Hook on_error[0] (action 'gone') was not started: the action is not found"}, said.of(id))
 }

@@ -26,7 +26,7 @@ import (
 )
 
 // modelChecks is how many random runs there are when -rapid.checks does not say.
-const modelChecks = "20"
+const modelChecks = "15"
 
 // TestModel lets random workers, people and clocks do random things to two replicas, one after the other and at the same
 // time, and holds what is in the database against what has to be true at any time. In the end everything that can run is

@@ -30,6 +30,7 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	taking := &takeOver{worker: worker.ID, offered: offeredTypes(r.Plugins)}
 	var superseded []uuid.UUID
 	err = e.prepared(ctx, func(ready followers) (err error) {
+		taking.transition, taking.resumed = nil, nil
 		taking.settle = func(t *transition, more func([]core.StepID) error) error { return e.settle(t, ready, more) }
 		superseded, err = e.store.RegisterWorker(ctx, worker, types, hashToken(token), taking.decide)
 		return err
@@ -55,8 +56,10 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 		if registered.Resume, err = e.resumed(ctx, taking); err != nil {
 			return api.Registered{}, err
 		}
-		e.logger.InfoContext(ctx, "steps of an older worker", "name", worker.Name, "resumed", len(taking.resumed),
-			"requeued", len(taking.transition.changes.Requeue), "ended", len(taking.transition.changes.End))
+		if changes := &taking.transition.changes; len(taking.resumed)+len(changes.Requeue)+len(changes.End) > 0 {
+			e.logger.InfoContext(ctx, "steps of an older worker", "name", worker.Name, "resumed", len(taking.resumed),
+				"requeued", len(changes.Requeue), "ended", len(changes.End))
+		}
 	}
 	lost, err := e.store.LostRuns(ctx, worker.Name)
 	if err != nil {
@@ -106,7 +109,7 @@ type takeOver struct {
 	offered map[actionKey]bool
 	settle  func(t *transition, more func([]core.StepID) error) error
 
-	// What the last call of decide came to; transition is nil if there was nothing to decide.
+	// What the last call of decide came to; transition is nil if there was no older worker.
 	transition *transition
 	resumed    []resumedStep
 }

@@ -15,7 +15,7 @@ import (
 
 // relatives are the jobs of which others have to hear: one transaction for each level, from the job that ended to the step
 // that it was for, and from a step that is to stop to its job. What is noted here is done at once; what is lost with the
-// process is found by the sweep.
+// process is found by the sweep, but for the failures of hooks: these are lines in a log, and lost.
 type relatives struct {
 	wake chan struct{}
 
@@ -77,7 +77,9 @@ func (e *Engine) relate(ctx context.Context) {
 			e.orSweep(ctx, "stop child jobs", e.stopChildren(ctx))
 		}
 		for _, id := range failed {
-			e.orSweep(ctx, "tell of a hook that failed", e.tellOfHook(ctx, id))
+			if err := e.tellOfHook(ctx, id); err != nil && ctx.Err() == nil {
+				e.logger.WarnContext(ctx, "the log of a job lacks that its hook has failed", "hook_job", id, "error", err)
+			}
 		}
 	}
 }

@@ -231,3 +231,25 @@ func TestAGivenUpWorkerIsToldToStopItsSteps(t *testing.T) {
 	require.Empty(t, stored[0].StopReason, "it has said so: there is nothing to tell it any more")
 	require.Contains(t, stored[0].ErrorMessage, "unresponsive")
 }
+
+// Steps that end while what follows from their loss is being made are neither lost nor handed over.
+func TestStepsThatEndBeforeTheyAreTakenOver(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, hooked(), engine.Config{})
+	w := b.worker(t, "w")
+	first, second := b.execute(t, nil), b.execute(t, nil)
+	held := w.held()
+	lost := w.claim(1)[0]
+	w.start(lost)
+	replica := b.runOn(t, &interrupted{b.store, func(uuid.UUID) error {
+		require.Equal(t, []string{api.Accepted, api.Accepted}, w.report(succeed(held, ""), succeed(lost, "")))
+		return nil
+	}}, engine.Config{})
+	registered, err := replica.Register(t.Context(), api.Register{Name: "w", Tags: []string{"shell"}, Plugins: shellPlugin(true)})
+	require.NoError(t, err)
+	require.Empty(t, registered.Resume)
+	for _, id := range []uuid.UUID{first, second} {
+		_, states := b.states(t, id)
+		require.Equal(t, map[string]core.StepStatus{"a": "completed", "b": "ready"}, states)
+	}
+}

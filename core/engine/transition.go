@@ -69,8 +69,10 @@ func (e *Engine) commit(ctx context.Context, requests []*request, ready follower
 	})
 }
 
-// transact runs apply and all that follows from it in one transaction, and then wakes whoever waits for the outcome.
+// transact runs apply and all that follows from it in one transaction, and then wakes whoever waits for the outcome. It goes
+// on when ctx ends: of a commit whose answer nobody waits for nobody would be told.
 func (e *Engine) transact(ctx context.Context, sel core.Selection, apply func(*transition) error) error {
+	ctx = context.WithoutCancel(ctx)
 	return e.prepared(ctx, func(ready followers) error { return e.attempt(ctx, sel, ready, apply) })
 }
 

@@ -64,25 +64,28 @@ func supersede(ctx context.Context, tx pgx.Tx, w core.Worker, tokenHash []byte) 
 	return older, tx.SendBatch(ctx, batch).Close()
 }
 
-// takeOver locks the steps of workers as every transition does, and writes what is decided.
+// takeOver locks the steps of workers as every transition does, and writes what is decided. It asks also when there are none
+// any more: what was decided in an attempt before does not hold then.
 func takeOver(ctx context.Context, tx pgx.Tx, older []uuid.UUID, decide TakeOver) error {
 	rows, err := tx.Query(ctx, "select step_id from job_step where status = 'running' and worker_id = any($1)", older)
 	if err != nil {
 		return err
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[core.StepID])
-	if err != nil || len(ids) == 0 {
+	if err != nil {
 		return err
 	}
 	var held []core.HeldStep
 	state, batch := newState(), &pgx.Batch{}
-	queueState(batch, core.Selection{Steps: ids}, state)
-	batch.Queue(heldSteps, ids).Query(func(rows pgx.Rows) (err error) {
-		held, err = pgx.CollectRows(rows, scanHeld)
-		return err
-	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("lock and load: %w", err)
+	if len(ids) > 0 {
+		queueState(batch, core.Selection{Steps: ids}, state)
+		batch.Queue(heldSteps, ids).Query(func(rows pgx.Rows) (err error) {
+			held, err = pgx.CollectRows(rows, scanHeld)
+			return err
+		})
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("lock and load: %w", err)
+		}
 	}
 	changes, err := decide(ctx, older, held, state, loadMore(ctx, tx, state))
 	if err != nil || changes == nil {
