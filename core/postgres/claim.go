@@ -42,12 +42,12 @@ const claimColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_
 	j.workspace, j.task_name, coalesce(j.revision, ''), coalesce(j.revision_digest, ''), j.definition_hash, j.input,
 	j.input_sealed, j.mask_sealed`
 
-// takeStops returns the stops that a worker has not been told of lately, and notes that it is told now. Its condition is
-// that of an index in which there is hardly ever anything.
+// takeStops returns the stops that a worker has not been told of lately, or whose answer was lost, and notes that it is told
+// now. Its condition is that of an index in which there is hardly ever anything.
 const takeStops = `
 	update job_step set stop_sent_at = now()
 	where worker_id = $1 and stop_reason is not null and (status = 'running' or stop_reason = 'superseded')
-		and (stop_sent_at is null or stop_sent_at < now() - interval '10 seconds')
+		and ($2 or stop_sent_at is null or stop_sent_at < now() - interval '10 seconds')
 	returning step_id, job_id, step_name, attempt, stop_reason`
 
 // Claim hands out up to len(q.Leases) ready steps and the stops due for the worker, in one round trip and one
@@ -67,7 +67,7 @@ func (s *Store) Claim(ctx context.Context, q core.ClaimQuery) ([]core.ClaimedSte
 	} else if len(q.Leases) > 0 && len(q.Routes) > 0 {
 		batch.Queue(claimReady, q.Routes, len(q.Leases), q.WorkerID, q.ClaimID, q.Leases).Query(collect)
 	}
-	batch.Queue(takeStops, q.WorkerID).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(takeStops, q.WorkerID, q.Retry).Query(func(rows pgx.Rows) (err error) {
 		stops, err = pgx.CollectRows(rows, scanStop)
 		return err
 	})
