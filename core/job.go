@@ -82,6 +82,7 @@ type JobFilter struct {
 	Since       time.Time
 	Until       time.Time
 	ParentJobID uuid.UUID
+	HookOf      uuid.UUID // only jobs of this job's hooks
 	WorkerID    uuid.UUID
 	BeforeTime  time.Time // with BeforeID: only jobs older than this one
 	BeforeID    uuid.UUID

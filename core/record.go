@@ -166,6 +166,12 @@ type OverdueStep struct {
 	WorkerID uuid.UUID // zero for a step of the server's own
 }
 
+// UnclaimableStep is a ready step that nobody could run for too long.
+type UnclaimableStep struct {
+	ID     StepID
+	Reason string // what was missing
+}
+
 // SweepLimits are the times after which something is overdue.
 type SweepLimits struct {
 	Start time.Duration // claimed, not started

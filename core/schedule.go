@@ -26,3 +26,10 @@ type Fire struct {
 
 // MaxMissed bounds [Fire.Missed].
 const MaxMissed = 1000
+
+// TriggerUse is the last fire of a trigger by time, or the last request to a webhook.
+type TriggerUse struct {
+	At     time.Time
+	JobID  uuid.UUID // zero: there is none, for the reason
+	Reason string
+}

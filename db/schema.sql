@@ -263,6 +263,10 @@ CREATE UNIQUE INDEX job_idempotency ON job USING btree (workspace, task_name, id
 
 CREATE INDEX job_open ON job USING btree (created_at) WHERE (status = ANY (ARRAY['pending'::text, 'running'::text]));
 
+CREATE INDEX job_open_child ON job USING btree (parent_job_id, parent_step_name) WHERE ((parent_job_id IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'running'::text])) AND (cancel_requested_at IS NULL));
+
+CREATE INDEX job_origin ON job USING btree (origin_job_id) WHERE (origin_job_id IS NOT NULL);
+
 CREATE INDEX job_parent ON job USING btree (parent_job_id) WHERE (parent_job_id IS NOT NULL);
 
 CREATE INDEX job_step_ready ON job_step USING btree (route_id, priority DESC, ready_at, step_id) WHERE (status = 'ready'::text);
@@ -270,6 +274,8 @@ CREATE INDEX job_step_ready ON job_step USING btree (route_id, priority DESC, re
 CREATE INDEX job_step_running ON job_step USING btree (worker_id, claim_id) WHERE (status = 'running'::text);
 
 CREATE INDEX job_step_stop ON job_step USING btree (worker_id) WHERE ((stop_reason IS NOT NULL) AND ((status = 'running'::text) OR (stop_reason = 'superseded'::text)));
+
+CREATE INDEX job_step_task ON job_step USING btree (job_id) WHERE ((status = 'running'::text) AND (executor = 'server'::text));
 
 CREATE INDEX job_task ON job USING btree (workspace, task_name, created_at DESC);
 

@@ -22,17 +22,8 @@ func (a *app) tasksCommand() *cobra.Command {
 			}
 			names := []string{workspace}
 			if workspace == "" {
-				workspaces, err := c.Workspaces(cmd.Context())
-				if err != nil {
+				if names, err = loaded(cmd, c, "tasks"); err != nil {
 					return err
-				}
-				names = names[:0]
-				for _, w := range workspaces {
-					if w.Revision == nil { // it never loaded; that says nothing about the others
-						cmd.PrintErrf("Workspace %s has no tasks yet: %s\n", w.Name, dash(oneLine(w.Error)))
-						continue
-					}
-					names = append(names, w.Name)
 				}
 			}
 			tasks := []api.TaskItem{}
@@ -48,6 +39,23 @@ func (a *app) tasksCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&workspace, "workspace", "w", "", "only this workspace (default: all)")
 	return cmd
+}
+
+// loaded are the names of the workspaces that have a revision. It tells of the others, which say nothing about these.
+func loaded(cmd *cobra.Command, c *client.Client, what string) ([]string, error) {
+	workspaces, err := c.Workspaces(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, w := range workspaces {
+		if w.Revision == nil {
+			cmd.PrintErrf("Workspace %s has no %s yet: %s\n", w.Name, what, dash(oneLine(w.Error)))
+			continue
+		}
+		names = append(names, w.Name)
+	}
+	return names, nil
 }
 
 func (a *app) printTasks(tasks []api.TaskItem) error {

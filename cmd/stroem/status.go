@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,7 @@ func (a *app) printJob(job api.JobDetail) error {
 		{"Task", job.TaskName},
 		{"Status", a.out.status(job.Status)},
 		{"Mode", job.Mode},
+		{"Source", source(job)},
 		{"Created", when(&job.CreatedAt)},
 	}
 	if job.Revision != nil {
@@ -89,7 +91,48 @@ func (a *app) printJob(job api.JobDetail) error {
 			return err
 		}
 	}
-	return a.printSteps(job.Steps)
+	if err := a.printSteps(job.Steps); err != nil {
+		return err
+	}
+	if err := a.printRelatives("Jobs of its steps", "STEP", job.ChildJobs); err != nil {
+		return err
+	}
+	return a.printRelatives("Jobs of its hooks", "HOOK", job.HookJobs)
+}
+
+// source says what has started a job.
+func source(job api.JobDetail) string {
+	switch {
+	case job.ParentJobID != nil && job.ParentStepName != nil:
+		return fmt.Sprintf("step %s of job %s", printable(*job.ParentStepName), *job.ParentJobID)
+	case job.SourceID != nil:
+		return job.SourceType + " " + printable(*job.SourceID)
+	default:
+		return job.SourceType
+	}
+}
+
+// printRelatives lists jobs that another one has led to, in the order in which they were created. What has started them ends
+// with the step or the hook.
+func (a *app) printRelatives(title, cause string, jobs []api.Job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	rows := make([][]string, 0, len(jobs))
+	for _, job := range slices.Backward(jobs) {
+		by := "-"
+		if _, step, ok := strings.Cut(orDash(job.SourceID), "/"); ok {
+			by = step
+			if job.SourceType == "hook" {
+				by = step[strings.LastIndexByte(step, '/')+1:]
+			}
+		}
+		rows = append(rows, []string{by, job.TaskName, job.Status, duration(job.StartedAt, job.CompletedAt), job.JobID})
+	}
+	if err := a.out.line("\n" + title + ":"); err != nil {
+		return err
+	}
+	return a.out.table([]string{cause, "TASK", "STATUS", "DURATION", "JOB ID"}, rows)
 }
 
 func (a *app) printSteps(steps []api.Step) error {

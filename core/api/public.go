@@ -93,7 +93,7 @@ type FlowStep struct {
 	TimeoutSecs       float64        `json:"timeout_secs,omitempty"`
 }
 
-// Trigger is a trigger of a workspace; next_runs are its next five fires.
+// Trigger is a trigger of a workspace; next_runs are its next five fires. Only the list of triggers tells of the last one.
 type Trigger struct {
 	Name     string         `json:"name"`
 	Type     string         `json:"type"`
@@ -103,6 +103,14 @@ type Trigger struct {
 	Enabled  bool           `json:"enabled"`
 	Input    map[string]any `json:"input"`
 	NextRuns []time.Time    `json:"next_runs"`
+	Last     *TriggerUse    `json:"last,omitempty"`
+}
+
+// TriggerUse is the last fire of a trigger by time, or the last request to a webhook.
+type TriggerUse struct {
+	At     time.Time `json:"at"`
+	JobID  *string   `json:"job_id"`
+	Reason *string   `json:"reason"` // why there is no job
 }
 
 // Fire is one instant at which a trigger by time has run its task, or has tried to.
@@ -168,6 +176,7 @@ type JobDetail struct {
 	ParentJobID    *string `json:"parent_job_id"`
 	ParentStepName *string `json:"parent_step_name"`
 	ChildJobs      []Job   `json:"child_jobs"`
+	HookJobs       []Job   `json:"hook_jobs"` // of the hooks that its end has fired
 	Steps          []Step  `json:"steps"`
 }
 

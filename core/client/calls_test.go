@@ -121,6 +121,24 @@ func TestRequests(t *testing.T) {
 			call: func(ctx context.Context, c *client.Client) error { _, err := c.Worker(ctx, "9"); return err },
 			want: "GET /api/workers/9",
 		},
+		"triggers": {
+			call: func(ctx context.Context, c *client.Client) error { _, err := c.Triggers(ctx, "ops"); return err },
+			want: "GET /api/workspaces/ops/triggers", answer: "[]",
+		},
+		"fires": {
+			call: func(ctx context.Context, c *client.Client) error {
+				_, err := c.Fires(ctx, "ops", "every/night", 5)
+				return err
+			},
+			want: "GET /api/workspaces/ops/triggers/every%2Fnight/fires?limit=5", answer: "[]",
+		},
+		"deliveries": {
+			call: func(ctx context.Context, c *client.Client) error {
+				_, err := c.Deliveries(ctx, "ops", "push", 0)
+				return err
+			},
+			want: "GET /api/workspaces/ops/triggers/push/deliveries", answer: "[]",
+		},
 		"ready": {
 			call: func(ctx context.Context, c *client.Client) error { return c.Ready(ctx) },
 			want: "GET /readyz", answer: `{"status":"ok"}`,

@@ -36,6 +36,36 @@ func (c *Client) Tasks(ctx context.Context, workspace string) (list []api.TaskIt
 	return list, err
 }
 
+// Triggers lists the triggers of a workspace.
+func (c *Client) Triggers(ctx context.Context, workspace string) (list []api.Trigger, err error) {
+	_, err = c.do(ctx, request{method: http.MethodGet, path: path("api", "workspaces", workspace, "triggers")}, &list)
+	return list, err
+}
+
+// Fires lists when a trigger by time has fired, newest first; limit 0 is the server's default.
+func (c *Client) Fires(ctx context.Context, workspace, trigger string, limit int) (list []api.Fire, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodGet, path: path("api", "workspaces", workspace, "triggers", trigger, "fires"), query: limitQuery(limit),
+	}, &list)
+	return list, err
+}
+
+// Deliveries lists the requests to a webhook, newest first; limit 0 is the server's default.
+func (c *Client) Deliveries(ctx context.Context, workspace, trigger string, limit int) (list []api.Delivery, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodGet, path: path("api", "workspaces", workspace, "triggers", trigger, "deliveries"), query: limitQuery(limit),
+	}, &list)
+	return list, err
+}
+
+func limitQuery(limit int) url.Values {
+	query := url.Values{}
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	return query
+}
+
 // Task describes a task.
 func (c *Client) Task(ctx context.Context, workspace, name string) (task api.Task, err error) {
 	_, err = c.do(ctx, request{method: http.MethodGet, path: path("api", "workspaces", workspace, "tasks", name)}, &task)

@@ -74,10 +74,11 @@ type Secrets struct {
 	Env     []string `yaml:"env"` // names that env.<NAME> may stand for
 }
 
-// Recovery says when a silent worker counts as lost.
+// Recovery says when a silent worker counts as lost, and for how long a step waits for a worker that can run it; 0 is for ever.
 type Recovery struct {
 	HeartbeatTimeout time.Duration `yaml:"heartbeat_timeout_secs"`
 	SweepInterval    time.Duration `yaml:"sweep_interval_secs"`
+	Unclaimable      time.Duration `yaml:"unclaimable_secs"`
 }
 
 // Retention says how long things are kept; 0 is for good.

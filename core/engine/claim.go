@@ -118,12 +118,14 @@ func (e *Engine) take(ctx context.Context, c claim) (api.ClaimResponse, error) {
 			lease, hashes[i] = newLease()
 			leases[string(hashes[i])] = lease
 		}
+		begin := time.Now()
 		claimed, stops, err := e.store.Claim(ctx, core.ClaimQuery{
 			WorkerID: c.worker, ClaimID: c.id, Routes: e.routes.covered(c.tags), Leases: hashes, Retry: c.retry,
 		})
 		if err != nil {
 			return response, err
 		}
+		e.countClaim(c, len(claimed), begin)
 		if len(claimed) > 0 {
 			failpoint.Hit("claim.committed")
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -109,11 +110,14 @@ func (e *Engine) createJobs(ctx context.Context, batch []*creation) error {
 	for _, c := range batch {
 		jobs = append(jobs, c.jobs...)
 	}
+	begin := time.Now()
 	failpoint.Hit("create.store")
 	if err := e.store.CreateJobs(ctx, jobs); err != nil {
 		return err
 	}
 	failpoint.Hit("create.committed")
+	e.config.Tally.Creation.Since(begin)
+	e.countCreated(jobs)
 	ready := map[int]int{}
 	countReady(jobs, ready)
 	e.wakeClaims(ready)

@@ -11,17 +11,20 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/seal"
+	"github.com/stroem/stroem/core/tally"
 )
 
 // Config holds the times that the engine works with; zero values get the defaults.
 type Config struct {
 	HeartbeatTimeout time.Duration // a worker not heard of for this long is lost; default 2 min
 	SweepInterval    time.Duration // default 60 s
+	UnclaimableLimit time.Duration // a ready step that nobody could run for this long fails; 0: it waits
 	StartLimit       time.Duration // a claimed step not started in this time is ready again; default 15 s
 	StopGrace        time.Duration // what workers have to stop a step; default 10 s
 	PollInterval     time.Duration // safety net of waiting claims; default 5 s
 	MaxStepBytes     int64         // what workers send of one step's log; 0: all
 	Seal             *seal.Key     // for what is secret; nil: a key that this process alone has
+	Tally            *tally.Engine // what is counted; nil: for nobody
 	// Event is called for what the server says in the log of a job; nil: nothing is said.
 	Event func(ctx context.Context, job uuid.UUID, text string)
 	// ActionTypes is called when action types that plugins describe may have changed; it may block. nil: nobody cares.
@@ -41,6 +44,9 @@ func (c Config) withDefaults() Config {
 	set(&c.PollInterval, 5*time.Second)
 	if c.Seal == nil {
 		c.Seal = seal.Generate()
+	}
+	if c.Tally == nil {
+		c.Tally = &tally.Engine{}
 	}
 	return c
 }

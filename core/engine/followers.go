@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -13,8 +14,9 @@ import (
 
 // What follows from a transition may be jobs: those of steps that run tasks, and those of hooks. They are part of the same
 // transaction, but are made outside of it, because templates have to be rendered for them: a transition that turns out to
-// need jobs is given up, these are made, and it is tried again. What they are made of (outputs of steps that have completed,
-// errors of steps that have failed) does not change any more.
+// need jobs is given up, these are made, and it is tried again. What was stored of ended steps by then does not change any
+// more; but what the transition itself was about to end may have ended in another way in the meantime. So each need says what
+// its jobs are made of, and if that has become something else they are made anew.
 
 // need is what a transition needs before it can be committed: the job of a step that runs a task, or those of the hooks of a
 // job that ends.
@@ -26,6 +28,7 @@ type need struct {
 	name    string                     // of the step
 	outputs map[string]core.StepOutput // of steps that complete in the transition
 	failed  []core.Step                // steps that fail in the transition
+	madeOf  string                     // how the job and its steps end in the transition
 }
 
 type needKey struct {
@@ -39,6 +42,7 @@ type follower struct {
 	input   core.RenderedInput // of the step
 	failure string             // why the step cannot run; "" if it can
 	events  []string           // what is to be told in the job's log
+	madeOf  string             // as of the need
 }
 
 type followers map[needKey]*follower
@@ -65,6 +69,7 @@ func (e *Engine) prepared(ctx context.Context, try func(followers) error) error 
 			if err != nil {
 				return fmt.Errorf("make what follows in job %s: %w", n.job.ID, err)
 			}
+			f.madeOf = n.madeOf
 			ready[n.needKey] = f
 		}
 	}
@@ -142,7 +147,7 @@ func (e *Engine) settle(t *transition, ready followers, more func([]core.StepID)
 		}
 		var missing []need
 		for i := range needs {
-			if f := ready[needs[i].needKey]; f == nil {
+			if f := ready[needs[i].needKey]; f == nil || f.madeOf != needs[i].madeOf {
 				missing = append(missing, needs[i])
 			} else {
 				t.meet(&needs[i], f)
@@ -161,7 +166,9 @@ func (e *Engine) needs(t *transition) []need {
 		step := t.state.Steps[id]
 		key := needKey{id, step.JobID}
 		if !t.met[key] {
-			needs = append(needs, need{needKey: key, job: *t.state.Jobs[step.JobID], name: step.Name, outputs: t.outputs(step.JobID)})
+			needs = append(needs, need{
+				needKey: key, job: *t.state.Jobs[step.JobID], name: step.Name, outputs: t.outputs(step.JobID), madeOf: t.ends(step.JobID),
+			})
 		}
 	}
 	for id, change := range t.changes.Jobs {
@@ -169,7 +176,9 @@ func (e *Engine) needs(t *transition) []need {
 		if t.met[key] || !e.mayHaveHooks(job, change.Status) {
 			continue
 		}
-		needs = append(needs, need{needKey: key, job: *job, status: change.Status, message: change.Error, failed: t.failed(id)})
+		needs = append(needs, need{
+			needKey: key, job: *job, status: change.Status, message: change.Error, failed: t.failed(id), madeOf: t.ends(id),
+		})
 	}
 	return needs
 }
@@ -194,6 +203,19 @@ func (t *transition) failed(job uuid.UUID) []core.Step {
 		}
 	}
 	return failed
+}
+
+// ends says how a job and its steps end in the transition, in a form that can be compared.
+func (t *transition) ends(job uuid.UUID) string {
+	var steps []string
+	for _, end := range t.changes.End {
+		if t.state.Steps[end.ID].JobID == job {
+			steps = append(steps, fmt.Sprintf("%d %s %q", end.ID, end.Status, end.Error))
+		}
+	}
+	slices.Sort(steps)
+	change := t.changes.Jobs[job]
+	return fmt.Sprintf("%s %q %q", change.Status, change.Error, steps)
 }
 
 // meet takes into the transition what a need was met with.

@@ -3,13 +3,16 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/seal"
 )
@@ -33,6 +36,21 @@ func (l *eventLog) of(job uuid.UUID) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.texts[job]
+}
+
+// count tells how many texts with a part were said, by job.
+func (l *eventLog) count(part string) map[uuid.UUID]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	counts := map[uuid.UUID]int{}
+	for job, texts := range l.texts {
+		for _, text := range texts {
+			if strings.Contains(text, part) {
+				counts[job]++
+			}
+		}
+	}
+	return counts
 }
 
 // hooksOf are the jobs of the hooks of a job, by place.
@@ -192,4 +210,44 @@ func TestHooksOfJobsThatAreGivenUp(t *testing.T) {
 	b.worker(t, "w") // which takes over the name
 	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
 	require.Len(t, b.hooksOf(t, id), 1)
+}
+
+// interrupted is a store that does something before hooks are made.
+type interrupted struct {
+	engine.Store
+	before func(job uuid.UUID) error
+}
+
+func (i *interrupted) FailedSteps(ctx context.Context, job uuid.UUID) ([]core.Step, error) {
+	if err := i.before(job); err != nil {
+		return nil, err
+	}
+	return i.Store.FailedSteps(ctx, job)
+}
+
+// Hooks are made before the transaction that ends the job. If the job ends in another way then, so do they.
+func TestHooksOfAJobThatEndsInAnotherWay(t *testing.T) {
+	t.Parallel()
+	ws := hooked()
+	ws.Tasks["task"].Timeout = core.Duration(time.Hour)
+	b := newBundle(t, ws, engine.Config{SweepInterval: 10 * time.Millisecond})
+	w := b.worker(t, "w")
+	id := b.execute(t, nil)
+	w.run("a")("")
+	last := w.claim(1)[0]
+	w.start(last)
+	var once sync.Once
+	second := b.runOn(t, &interrupted{b.store, func(uuid.UUID) error {
+		once.Do(func() {
+			b.exec(t, "update job set deadline_at = now() where job_id = $1", id)
+			eventually(t, "the task has timed out", func() bool { return len(w.stops()) == 1 })
+		})
+		return nil
+	}}, engine.Config{})
+	require.Equal(t, []string{api.Accepted}, (&worker{t, second, w.id}).report(succeed(last, "")))
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
+	hooks := b.hooksOf(t, id)
+	require.Len(t, hooks, 1)
+	hook := hooks["ws/task/"+id.String()+"/on_error[0]"]
+	require.JSONEq(t, `{"error": "Timed out after 1h", "steps": "[]"}`, string(hook.Input))
 }

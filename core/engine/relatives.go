@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -89,26 +90,25 @@ func (e *Engine) orSweep(ctx context.Context, what string, err error) {
 
 // relateAll does what a process that died has left undone.
 func (e *Engine) relateAll(ctx context.Context) error {
-	if err := e.endParents(ctx, nil); err != nil {
-		return err
-	}
-	return e.stopChildren(ctx)
+	return errors.Join(e.endParents(ctx, nil), e.stopChildren(ctx))
 }
 
-// endParents ends the steps whose child jobs have ended: the given ones, or all for nil.
+// endParents ends the steps whose child jobs have ended: the given ones, or all for nil. One that cannot be ended does not hold
+// up the others.
 func (e *Engine) endParents(ctx context.Context, ids []uuid.UUID) error {
 	children, err := e.store.EndedChildren(ctx, ids)
 	if err != nil {
 		return err
 	}
+	var failures []error
 	for i := range children {
 		failpoint.Hit("child.ended")
 		if err := e.endParent(ctx, &children[i]); err != nil {
-			return fmt.Errorf("end the step of child job %s: %w", children[i].ID, err)
+			failures = append(failures, fmt.Errorf("end the step of child job %s: %w", children[i].ID, err))
 		}
 		failpoint.Hit("child.told")
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 func (e *Engine) endParent(ctx context.Context, child *core.ChildJob) error {
@@ -164,13 +164,14 @@ func (e *Engine) stopChildren(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var failures []error
 	for _, id := range ids {
 		failpoint.Hit("children.found")
 		if _, err := e.Cancel(ctx, id); err != nil && core.ErrorCode(err) != core.CodeConflict {
-			return fmt.Errorf("cancel child job %s: %w", id, err)
+			failures = append(failures, fmt.Errorf("cancel child job %s: %w", id, err))
 		}
 	}
-	return nil
+	return errors.Join(failures...)
 }
 
 // tellOfHook says in the log of a job that one of its hooks has failed, and why.

@@ -59,6 +59,8 @@ type Store interface {
 	Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error
 	DeactivateWorkers(ctx context.Context, timeout time.Duration) ([]uuid.UUID, error)
 	Overdue(ctx context.Context, limits core.SweepLimits) (core.Overdue, error)
+	// Unclaimable returns ready steps that no worker could have run for as long as limit, or the first of them.
+	Unclaimable(ctx context.Context, limit time.Duration) ([]core.UnclaimableStep, error)
 
 	// Notify wakes the other replicas; Listen hears them. Lead runs lead while this replica is the one that leads.
 	Notify(ctx context.Context) error

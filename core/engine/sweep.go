@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,50 +45,87 @@ func (e *Engine) sweepLoop(ctx context.Context) error {
 	for {
 		pause(ctx, min(timerInterval, e.config.SweepInterval))
 		began := time.Now()
-		err := e.recover(ctx)
+		reached, err := e.recover(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
-		if now := time.Now(); err == nil && now.Sub(began) < e.config.HeartbeatTimeout/3 && now.After(nextJudgement) && now.After(judgeFrom) {
+		now := time.Now()
+		if slow := now.Sub(began) > e.config.HeartbeatTimeout/3; reached && !slow && now.After(nextJudgement) && now.After(judgeFrom) {
 			nextJudgement = now.Add(e.config.SweepInterval)
-			err = e.judgeWorkers(ctx)
+			var lost error
+			if reached, lost = e.judgeWorkers(ctx); reached {
+				lost = errors.Join(lost, e.failUnclaimable(ctx))
+			}
+			err = errors.Join(err, lost)
 		}
-		if took := time.Since(began); err == nil && took > e.config.HeartbeatTimeout/3 {
-			err = fmt.Errorf("the database took %s to answer; workers may not have been able to be heard of", took)
+		if took := time.Since(began); reached && took > e.config.HeartbeatTimeout/3 {
+			reached, err = false, errors.Join(err, fmt.Errorf("the database took %s to answer; workers may not have been able to be heard of", took))
+		}
+		if !reached {
+			judgeFrom = time.Now().Add(e.config.HeartbeatTimeout)
 		}
 		if err != nil && ctx.Err() == nil {
-			judgeFrom = time.Now().Add(e.config.HeartbeatTimeout)
 			e.logger.WarnContext(ctx, "sweep", "error", err)
 		}
 	}
 }
 
-// judgeWorkers gives up workers that have been silent for too long, and recovers their steps.
-func (e *Engine) judgeWorkers(ctx context.Context) error {
+// judgeWorkers gives up workers that have been silent for too long, and recovers their steps. It reports whether the database
+// could be reached.
+func (e *Engine) judgeWorkers(ctx context.Context) (reached bool, err error) {
 	lost, err := e.store.DeactivateWorkers(ctx, e.config.HeartbeatTimeout)
-	if err != nil {
-		return err
-	}
-	if len(lost) == 0 {
-		return nil
+	if err != nil || len(lost) == 0 {
+		return err == nil, err
 	}
 	e.logger.WarnContext(ctx, "workers are unresponsive", "workers", lost, "timeout", e.config.HeartbeatTimeout)
 	failpoint.Hit("sweep.judged")
 	return e.recover(ctx)
 }
 
+// failUnclaimable fails steps that nobody could run for too long, if there is a limit.
+func (e *Engine) failUnclaimable(ctx context.Context) error {
+	limit := e.config.UnclaimableLimit
+	if limit == 0 {
+		return nil
+	}
+	found, err := e.store.Unclaimable(ctx, limit)
+	if err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(found, batchLimit) {
+		ids := make([]core.StepID, len(batch))
+		for i := range batch {
+			ids[i] = batch[i].ID
+		}
+		err := e.change(ctx, ids, func(t *transition) {
+			for _, one := range batch {
+				if step := t.state.Steps[one.ID]; step != nil && step.Status == core.StepReady { // else somebody came
+					message := fmt.Sprintf("Nobody could run the step for %s. %s", core.Duration(limit), one.Reason)
+					t.end(step, outcome{status: core.StepFailed, message: message})
+				}
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("fail %d steps that nobody can run: %w", len(ids), err)
+		}
+	}
+	return nil
+}
+
 // recover brings what is overdue to its end. It looks at everything that is overdue, whenever it came to be, so that
 // nothing is left behind by a sweep that was cut short. Under the jobs' locks it leaves alone what has ended or was given to
-// another worker since: none of that is true of it any more.
-func (e *Engine) recover(ctx context.Context) error {
+// another worker since: none of that is true of it any more. What cannot be brought to its end does not hold up the rest. It
+// reports whether the database could be reached.
+func (e *Engine) recover(ctx context.Context) (reached bool, err error) {
 	overdue, err := e.store.Overdue(ctx, core.SweepLimits{
 		Start: e.config.StartLimit,
 		Grace: e.config.StopGrace + 30*time.Second,
 		Stop:  e.config.StopGrace + e.config.HeartbeatTimeout,
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
+	var failures []error
 	if len(overdue.Lost) > 0 {
 		failpoint.Hit("sweep.found")
 	}
@@ -101,39 +139,48 @@ func (e *Engine) recover(ctx context.Context) error {
 		{overdue.TimedOutTasks, (*transition).timeOutTask},
 		{overdue.Unstopped, (*transition).giveUp},
 	} {
-		if err := e.recoverSteps(ctx, found.steps, found.apply); err != nil {
-			return err
-		}
+		failures = append(failures, e.recoverSteps(ctx, found.steps, found.apply))
 	}
 	if len(overdue.Lost) > 0 {
 		failpoint.Hit("sweep.recovered")
 	}
 	for _, job := range overdue.TimedOutJobs {
 		if err := e.timeOutJob(ctx, job); err != nil {
-			return err
+			failures = append(failures, fmt.Errorf("time out job %s: %w", job, err))
 		}
 	}
-	return e.relateAll(ctx)
+	failures = append(failures, e.relateAll(ctx))
+	return true, errors.Join(failures...)
 }
 
+// recoverSteps takes many steps together, and each alone if that fails.
 func (e *Engine) recoverSteps(ctx context.Context, found []core.OverdueStep, apply func(*transition, *core.Step)) error {
+	var failures []error
 	for batch := range slices.Chunk(found, batchLimit) {
-		ids := make([]core.StepID, len(batch))
-		for i := range batch {
-			ids[i] = batch[i].ID
+		if e.recoverBatch(ctx, batch, apply) == nil {
+			continue
 		}
-		err := e.change(ctx, ids, func(t *transition) {
-			for i, id := range ids {
-				if step := t.state.Steps[id]; step != nil && step.Status == core.StepRunning && step.WorkerID == batch[i].WorkerID {
-					apply(t, step)
-				}
+		for i := range batch {
+			if err := e.recoverBatch(ctx, batch[i:i+1], apply); err != nil {
+				failures = append(failures, fmt.Errorf("recover step %d: %w", batch[i].ID, err))
 			}
-		})
-		if err != nil {
-			return fmt.Errorf("recover %d steps: %w", len(ids), err)
 		}
 	}
-	return nil
+	return errors.Join(failures...)
+}
+
+func (e *Engine) recoverBatch(ctx context.Context, batch []core.OverdueStep, apply func(*transition, *core.Step)) error {
+	ids := make([]core.StepID, len(batch))
+	for i := range batch {
+		ids[i] = batch[i].ID
+	}
+	return e.change(ctx, ids, func(t *transition) {
+		for i, id := range ids {
+			if step := t.state.Steps[id]; step != nil && step.Status == core.StepRunning && step.WorkerID == batch[i].WorkerID {
+				apply(t, step)
+			}
+		}
+	})
 }
 
 // requeue makes a step ready again that a worker claimed and never started: nothing of it can have run.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -76,6 +77,7 @@ func (e *Engine) transact(ctx context.Context, sel core.Selection, apply func(*t
 // attempt is transact for when all jobs that follow have been made; else it is [unprepared].
 func (e *Engine) attempt(ctx context.Context, sel core.Selection, ready followers, apply func(*transition) error) error {
 	var t *transition
+	begin := time.Now()
 	err := e.store.Transition(ctx, sel, func(_ context.Context, state *core.State, more func([]core.StepID) error) (*core.Changes, error) {
 		t = newTransition(state)
 		if err := apply(t); err != nil {
@@ -91,6 +93,7 @@ func (e *Engine) attempt(ctx context.Context, sel core.Selection, ready follower
 		return err
 	}
 	t.committed()
+	e.config.Tally.Transition.Since(begin)
 	e.announce(ctx, t)
 	t.announced()
 	return nil
@@ -248,6 +251,7 @@ func (e *Engine) announce(ctx context.Context, t *transition) {
 		e.notifySoon()
 	}
 	e.relatives.note(t)
+	e.count(t)
 	for _, said := range t.events {
 		e.tell(ctx, said)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/core/mask"
+	"github.com/stroem/stroem/core/tally"
 	"github.com/stroem/stroem/core/webhook"
 	"github.com/stroem/stroem/core/workspace"
 )
@@ -53,6 +54,7 @@ type Store interface {
 	GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error)
 	ActiveWorkers(ctx context.Context) ([]core.Worker, error)
 	ActionTypes(ctx context.Context) ([]core.ActionType, error)
+	LastUses(ctx context.Context, workspace string, triggers []string) (map[string]core.TriggerUse, error)
 	Fires(ctx context.Context, workspace, trigger string, limit int) ([]core.Fire, error)
 	Deliveries(ctx context.Context, workspace, trigger string, limit, offset int) (list []core.Delivery, total int, err error)
 	RecordDelivery(ctx context.Context, d core.Delivery) error
@@ -85,6 +87,7 @@ type Config struct {
 	Workspaces  Workspaces
 	Plugins     func() []api.Plugin // that this server runs; nil: none
 	Metrics     http.Handler        // nil: not served here
+	Deliveries  *tally.Webhooks     // what is counted; nil: for nobody
 	WorkerToken string
 	Logger      *slog.Logger
 }
@@ -112,6 +115,9 @@ const (
 
 // New makes the API. All handlers may run concurrently.
 func New(config Config) *API {
+	if config.Deliveries == nil {
+		config.Deliveries = &tally.Webhooks{}
+	}
 	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces)}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{

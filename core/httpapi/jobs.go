@@ -115,12 +115,21 @@ func (a *API) getJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	var hooks []core.Job
+	if job.Status.Terminal() && job.SourceType != core.SourceHook { // no other job has any
+		if hooks, _, err = a.Store.ListJobs(requestContext(c), core.JobFilter{HookOf: id, Limit: maxChildren}); err != nil {
+			return err
+		}
+	}
 	detail, err := presentDetail(&job, steps, a.redactor(requestContext(c), &job))
 	if err != nil {
 		return err
 	}
 	for i := range children {
 		detail.ChildJobs = append(detail.ChildJobs, presentJob(&children[i]))
+	}
+	for i := range hooks {
+		detail.HookJobs = append(detail.HookJobs, presentJob(&hooks[i]))
 	}
 	return c.JSON(detail)
 }

@@ -24,7 +24,7 @@ func presentDetail(j *core.Job, steps []core.Step, secrets *redactor) (api.JobDe
 	detail := api.JobDetail{
 		Job: presentJob(j), Revision: optional(j.Revision), ErrorMessage: optional(secrets.text(j.ErrorMessage)),
 		ParentJobID: optionalID(j.ParentJobID), ParentStepName: optional(j.ParentStepName),
-		ChildJobs: []api.Job{}, Steps: make([]api.Step, len(steps)),
+		ChildJobs: []api.Job{}, HookJobs: []api.Job{}, Steps: make([]api.Step, len(steps)),
 	}
 	var err error
 	if detail.Input, err = document(j.Input, secrets); err != nil {

@@ -20,7 +20,17 @@ func (a *API) listTriggers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	shown, err := a.workspaceRedactor(name).triggers(triggers(ws, ""))
+	list := triggers(ws, "")
+	uses, err := a.Store.LastUses(requestContext(c), name, slices.Collect(maps.Keys(ws.Triggers)))
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if use, ok := uses[list[i].Name]; ok {
+			list[i].Last = &api.TriggerUse{At: use.At.UTC(), JobID: optionalID(use.JobID), Reason: optional(use.Reason)}
+		}
+	}
+	shown, err := a.workspaceRedactor(name).triggers(list)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -26,6 +27,7 @@ func (a *API) callWebhook(c *fiber.Ctx) error {
 	}
 	target := a.webhooks.Find(requestContext(c), name)
 	if target == nil {
+		a.Deliveries.Deliveries.Add(1, "", statusClass(fiber.StatusNotFound))
 		return errNoWebhook
 	}
 	delivery := core.Delivery{
@@ -37,6 +39,7 @@ func (a *API) callWebhook(c *fiber.Ctx) error {
 		a.recordRefusal(c, target, delivery, err)
 		return err
 	}
+	a.Deliveries.Deliveries.Add(1, target.Workspace, statusClass(delivery.Status))
 	return c.JSON(accepted)
 }
 
@@ -79,9 +82,6 @@ func webhookRequest(c *fiber.Ctx) *webhook.Request {
 
 // recordRefusal notes a request that started nothing. That it could not be noted is no reason for another answer.
 func (a *API) recordRefusal(c *fiber.Ctx, target *webhook.Target, delivery core.Delivery, err error) {
-	if !target.Notable() {
-		return
-	}
 	delivery.Status, delivery.Reason = fiber.StatusInternalServerError, "internal error"
 	if known, ok := errors.AsType[*core.Error](err); ok && known.Code != core.CodeInternal {
 		delivery.Status, delivery.Reason = statuses[known.Code], known.Message
@@ -92,7 +92,16 @@ func (a *API) recordRefusal(c *fiber.Ctx, target *webhook.Target, delivery core.
 			delivery.Reason = known.Err.Error()
 		}
 	}
+	a.Deliveries.Deliveries.Add(1, target.Workspace, statusClass(delivery.Status))
+	if !target.Notable() {
+		a.Deliveries.Unrecorded.Add(1, target.Workspace)
+		return
+	}
 	if err := a.Store.RecordDelivery(requestContext(c), delivery); err != nil {
+		a.Deliveries.Unrecorded.Add(1, target.Workspace)
 		a.Logger.Warn("a refused request to a webhook is not recorded", "workspace", delivery.Workspace, "trigger", delivery.Trigger, "error", err)
 	}
 }
+
+// statusClass is how a status is counted: 2xx, 4xx, 5xx.
+func statusClass(status int) string { return strconv.Itoa(status/100) + "xx" }

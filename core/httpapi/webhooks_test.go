@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/tally"
 )
 
 func sign(secret, body string) string {
@@ -197,7 +198,11 @@ func TestWebhookFlood(t *testing.T) {
 	flood := b.get("/api/workspaces/default/triggers/push/deliveries?limit=500")
 	require.Less(t, len(into[[]api.Delivery](t, flood)), 250)
 	require.GreaterOrEqual(t, len(into[[]api.Delivery](t, flood)), 100)
+	counted := b.api.Deliveries
+	require.EqualValues(t, 300, counted.Deliveries.Counts()[tally.Labels{"default", "4xx"}], "all of it is counted")
+	require.EqualValues(t, 300-len(into[[]api.Delivery](t, flood)), counted.Unrecorded.Counts()[tally.Labels{"default"}])
 	require.Equal(t, 200, b.do(call{method: "POST", path: "/hooks/push?secret=hunter22"}).status)
+	require.EqualValues(t, 1, counted.Deliveries.Counts()[tally.Labels{"default", "2xx"}])
 	last := into[[]api.Delivery](t, b.get("/api/workspaces/default/triggers/push/deliveries?limit=1"))[0]
 	_, err := uuid.Parse(*last.JobID)
 	require.NoError(t, err, "what is accepted always is")

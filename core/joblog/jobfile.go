@@ -151,8 +151,8 @@ func (j *jobFile) count(line []byte) {
 	}
 }
 
-// append writes what is new in b with one write.
-func (j *jobFile) append(b batch) error {
+// append writes what is new in b with one write, and returns how much the log has grown by.
+func (j *jobFile) append(b batch) (lines, size int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	next := max(j.next[string(b.header)], 1)
@@ -161,21 +161,22 @@ func (j *jobFile) append(b batch) error {
 	}
 	for range next - b.first { // stored already
 		if b.lines == 0 {
-			return nil
+			return 0, 0, nil
 		}
 		b.ndjson = b.ndjson[bytes.IndexByte(b.ndjson, '\n')+1:]
 		b.lines--
 	}
 	if b.lines == 0 {
-		return nil
+		return 0, 0, nil
 	}
 	after := max(next, b.first) + b.lines
 	if b.first > next {
 		b.ndjson = append(gapLine(b, next), b.ndjson...)
 	}
 	if err := j.write(b.ndjson); err != nil {
-		return err
+		return 0, 0, err
 	}
+	linesBefore, sizeBefore := j.lines, j.size
 	if string(b.header) != serverHeader {
 		j.next[string(b.header)] = after
 	}
@@ -188,7 +189,7 @@ func (j *jobFile) append(b batch) error {
 		close(j.changed)
 		j.changed = nil
 	}
-	return nil
+	return j.lines - linesBefore, j.size - sizeBefore, nil
 }
 
 // write appends data to the file, all of it or nothing.

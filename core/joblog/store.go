@@ -17,6 +17,7 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/failpoint"
 	"github.com/stroem/stroem/core/mask"
+	"github.com/stroem/stroem/core/tally"
 )
 
 // ServerStep is the step of lines that the server itself writes; workers cannot.
@@ -31,6 +32,9 @@ var ErrClosed = errors.New("log store is closed")
 // Store keeps the logs of jobs in a directory, one file each. All methods may be called concurrently; readers and
 // waiters never hold up writers. One process owns the directory.
 type Store struct {
+	// Tally counts what is appended. To be set before the first append, or not at all.
+	Tally *tally.Logs
+
 	root   *os.Root
 	mask   MaskFunc
 	closed chan struct{}
@@ -57,7 +61,7 @@ func Open(dir string, secrets MaskFunc) (*Store, error) {
 		secrets = func(context.Context, uuid.UUID) (*mask.Masker, error) { return nil, nil }
 	}
 	return &Store{
-		root: root, mask: secrets, closed: make(chan struct{}),
+		Tally: &tally.Logs{}, root: root, mask: secrets, closed: make(chan struct{}),
 		jobs: map[uuid.UUID]*list.Element{}, recent: list.New(),
 	}, nil
 }
@@ -127,7 +131,12 @@ func (s *Store) append(ctx context.Context, job uuid.UUID, b batch) error {
 		return err
 	}
 	defer s.release(j)
-	return j.append(b)
+	lines, size, err := j.append(b)
+	if err == nil && lines > 0 {
+		s.Tally.Lines.Add(int(lines))
+		s.Tally.Bytes.Add(int(size))
+	}
+	return err
 }
 
 // Wait returns when the log has lines after the given number, when ctx ends or when the store is closed.

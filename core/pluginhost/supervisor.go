@@ -141,10 +141,17 @@ func (s *supervisor) health(ctx context.Context, i *instance) (*pluginapi.Health
 	ctx, cancel := context.WithTimeout(ctx, s.host.config.Limits.HealthTimeout)
 	defer cancel()
 	health, err := i.plugin().CheckHealth(ctx)
-	if err == nil || ctx.Err() != nil || noAnswer(ctx, err) {
+	if err == nil || ctx.Err() != nil || noAnswer(ctx, err) || s.cutOff(ctx, err) {
 		return health, err
 	}
 	return &pluginapi.Health{State: pluginapi.Unhealthy, Message: err.Error()}, nil
+}
+
+// cutOff says whether a health check ended with its time: the connection may tell that a moment before the context does.
+func (s *supervisor) cutOff(ctx context.Context, err error) bool {
+	code := pluginapi.CodeOf(err)
+	deadline, limited := ctx.Deadline()
+	return limited && time.Until(deadline) < s.host.config.Limits.HealthTimeout/10 && (code == pluginapi.CodeCanceled || code == pluginapi.CodeTimeout)
 }
 
 // watch asks a process that is up for its health until it is up no more.

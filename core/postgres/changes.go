@@ -42,6 +42,7 @@ func guarded(update string) string {
 	return "with changed as (" + update + " returning 1) select expect_rows((select count(*) from changed), $2)"
 }
 
+// queueEnds ends steps. now() is the time at which the transaction began, and it may have waited for one that started a step.
 func queueEnds(batch *pgx.Batch, ends []core.StepEnd) {
 	if len(ends) == 0 {
 		return
@@ -57,7 +58,7 @@ func queueEnds(batch *pgx.Batch, ends []core.StepEnd) {
 	batch.Queue(`
 		with changed as (
 			update job_step s set status = e.status, output = e.output::jsonb, output_sealed = e.sealed, exit_code = e.exit_code,
-				error_message = e.message, completed_at = now(),
+				error_message = e.message, completed_at = greatest(now(), s.started_at),
 				stop_reason = case when e.unreported then 'superseded' else s.stop_reason end
 			from unnest($1::bigint[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::bool[],
 				$9::bytea[]) as e (step_id, source, status, output, exit_code, message, unreported, sealed)
@@ -160,7 +161,7 @@ func queueJobs(batch *pgx.Batch, jobs map[uuid.UUID]core.JobChange) {
 				started_at = case when c.status = 'running' then coalesce(j.started_at, now()) else j.started_at end,
 				deadline_at = case when c.status = 'running'
 					then coalesce(j.deadline_at, now() + j.timeout_secs * interval '1 second') else j.deadline_at end,
-				completed_at = case when c.status in ('completed', 'failed', 'cancelled') then now() end,
+				completed_at = case when c.status in ('completed', 'failed', 'cancelled') then greatest(now(), j.started_at) end,
 				output = case when c.status = 'completed' then (
 					select jsonb_object_agg(s.step_name, s.output) from job_step s
 					where s.job_id = j.job_id and s.dependants = '{}' and s.output is not null) end

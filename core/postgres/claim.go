@@ -43,17 +43,29 @@ const claimColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_
 	j.input_sealed, j.mask_sealed`
 
 // takeStops returns the stops that a worker has not been told of lately, or whose answer was lost, and notes that it is told
-// now. Its condition is that of an index in which there is hardly ever anything.
+// now. Its condition is that of an index in which there is hardly ever anything. A step that somebody is changing is left to the next claim.
 const takeStops = `
-	update job_step set stop_sent_at = now()
-	where worker_id = $1 and stop_reason is not null and (status = 'running' or stop_reason = 'superseded')
-		and ($2 or stop_sent_at is null or stop_sent_at < now() - interval '10 seconds')
-	returning step_id, job_id, step_name, attempt, stop_reason`
+	with due as materialized (
+		select step_id from job_step
+		where worker_id = $1 and stop_reason is not null and (status = 'running' or stop_reason = 'superseded')
+			and ($2 or stop_sent_at is null or stop_sent_at < now() - interval '10 seconds')
+		for update skip locked)
+	update job_step s set stop_sent_at = now() from due where s.step_id = due.step_id
+	returning s.step_id, s.job_id, s.step_name, s.attempt, s.stop_reason`
 
 // Claim hands out up to len(q.Leases) ready steps and the stops due for the worker, in one round trip and one
 // transaction. Repeating it with the same ClaimID and Retry set returns the steps that the first call claimed, as long
-// as they were not started.
-func (s *Store) Claim(ctx context.Context, q core.ClaimQuery) ([]core.ClaimedStep, []core.StepStop, error) {
+// as they were not started; that alone waits for locks, and may have to be done again after a deadlock.
+func (s *Store) Claim(ctx context.Context, q core.ClaimQuery) (steps []core.ClaimedStep, stops []core.StepStop, err error) {
+	for range transitionAttempts {
+		if steps, stops, err = s.claim(ctx, q); !retryable(err) {
+			break
+		}
+	}
+	return steps, stops, err
+}
+
+func (s *Store) claim(ctx context.Context, q core.ClaimQuery) ([]core.ClaimedStep, []core.StepStop, error) {
 	var steps []core.ClaimedStep
 	var stops []core.StepStop
 	batch := &pgx.Batch{}
@@ -122,19 +134,27 @@ func collectOutputs(rows pgx.Rows) (map[string]core.StepOutput, error) {
 	return outputs, nil
 }
 
-// SaveInputs stores the rendered inputs of claimed steps.
+// SaveInputs stores the rendered inputs of claimed steps. It is done again if it meets a deadlock with somebody who gives
+// several of them to somebody else.
 func (s *Store) SaveInputs(ctx context.Context, inputs map[core.StepID]core.RenderedInput) error {
 	n := len(inputs)
 	ids, values, sealed := make([]core.StepID, 0, n), make([]string, 0, n), make([][]byte, 0, n)
 	for id, input := range inputs {
 		ids, values, sealed = append(ids, id), append(values, string(input.Input)), append(sealed, input.Sealed)
 	}
-	_, err := s.hot.Exec(ctx, `
-		update job_step s set input = i.input::jsonb, input_sealed = i.sealed
-		from unnest($1::bigint[], $2::text[], $3::bytea[]) as i (step_id, input, sealed)
-		where s.step_id = i.step_id and s.status = 'running'`, ids, values, sealed)
+	var err error
+	for range transitionAttempts {
+		if _, err = s.hot.Exec(ctx, saveInputs, ids, values, sealed); !retryable(err) {
+			break
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("store rendered inputs: %w", err)
 	}
 	return nil
 }
+
+const saveInputs = `
+	update job_step s set input = i.input::jsonb, input_sealed = i.sealed
+	from unnest($1::bigint[], $2::text[], $3::bytea[]) as i (step_id, input, sealed)
+	where s.step_id = i.step_id and s.status = 'running'`

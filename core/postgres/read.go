@@ -64,6 +64,9 @@ func conditions(f core.JobFilter) (where string, args []any) {
 	if f.ParentJobID != uuid.Nil {
 		add("parent_job_id = $%d", f.ParentJobID)
 	}
+	if f.HookOf != uuid.Nil {
+		add("origin_job_id = $%d and source_type = 'hook'", f.HookOf)
+	}
 	if f.WorkerID != uuid.Nil {
 		add("worker_id = $%d", f.WorkerID)
 	}

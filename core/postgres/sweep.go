@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -37,6 +38,44 @@ func (s *Store) Overdue(ctx context.Context, limits core.SweepLimits) (core.Over
 		return core.Overdue{}, fmt.Errorf("look for what is overdue: %w", err)
 	}
 	return o, nil
+}
+
+// findUnclaimable looks at the ready steps of each route that no worker covers. A worker that was heard of within the limit counts,
+// though it is gone: what it had no room for is not to fail in the minute in which it is replaced.
+const findUnclaimable = `
+	select s.step_id, s.action_type, s.required_tags,
+		exists (select from worker w where w.status = 'active' and w.tags ? (s.required_tags->>0)),
+		coalesce((select t.plugin from action_type t where t.name = s.action_type limit 1), '')
+	from route r, lateral (
+		select step_id, action_type, required_tags from job_step
+		where route_id = r.route_id and status = 'ready' and ready_at < now() - $1::float8 * interval '1 second'
+		order by priority desc, ready_at, step_id limit 1000) s
+	where not exists (select from worker w where w.status = 'active' and w.tags @> to_jsonb(r.tags))
+		and not exists (select from worker w where w.last_heartbeat > now() - $1::float8 * interval '1 second' and w.tags @> to_jsonb(r.tags))
+	order by s.step_id limit 1000`
+
+// Unclaimable returns steps that have been ready for longer than limit, and that no worker could have run in that time; the
+// next call returns those for which there was no room.
+func (s *Store) Unclaimable(ctx context.Context, limit time.Duration) ([]core.UnclaimableStep, error) {
+	var found []core.UnclaimableStep
+	batch := &pgx.Batch{}
+	batch.Queue(findUnclaimable, limit.Seconds()).Query(func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, scanUnclaimable)
+		return err
+	})
+	if err := s.inspect(ctx, batch); err != nil {
+		return nil, fmt.Errorf("look for steps that nobody can run: %w", err)
+	}
+	return found, nil
+}
+
+func scanUnclaimable(row pgx.CollectableRow) (step core.UnclaimableStep, err error) {
+	var actionType, plugin string
+	var tags []string
+	var offered bool
+	err = row.Scan(&step.ID, &actionType, &tags, &offered, &plugin)
+	step.Reason = core.WaitingReason(actionType, tags, offered, plugin)
+	return step, err
 }
 
 func scanOverdue(row pgx.CollectableRow) (core.OverdueStep, error) {

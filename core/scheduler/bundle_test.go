@@ -16,6 +16,7 @@ import (
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/scheduler"
+	"github.com/stroem/stroem/core/tally"
 )
 
 // clock is set by the test. It knows when a scheduler has done everything that is due: then it waits for the clock.
@@ -81,6 +82,8 @@ type bundle struct {
 	store  *postgres.Store
 	engine *engine.Engine
 	clock  *clock
+
+	counted tally.Schedules
 
 	mu       sync.Mutex
 	contents map[string]*core.Workspace
@@ -172,7 +175,7 @@ func (b *bundle) load(name string, content *core.Workspace) {
 func (b *bundle) start() (stop func()) {
 	b.t.Helper()
 	s := scheduler.New(scheduler.Options{
-		Store: b.store, Jobs: b.engine, Workspaces: b, Clock: b.clock, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
+		Store: b.store, Jobs: b.engine, Workspaces: b, Clock: b.clock, Tally: &b.counted, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
 	})
 	stop = background(b.t, s.Run)
 	b.settle()

@@ -9,6 +9,7 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/failpoint"
+	"github.com/stroem/stroem/core/tally"
 )
 
 // parallel is how many jobs are created at a time: the engine stores those that wait together.
@@ -39,12 +40,13 @@ func (s *Scheduler) fire(ctx context.Context, e *entry, now time.Time) error {
 	fire := core.Fire{Workspace: e.Workspace, Trigger: e.Trigger}
 	fire.At, fire.Missed = e.timetable.last(e.NextFire, now)
 	fire.Next = e.timetable.after(fire.At)
+	result := tally.FiredJob
 	failpoint.Hit("fire.before")
 	err := s.execute(ctx, fire)
 	switch core.ErrorCode(err) {
 	case core.CodeInvalid, core.CodeNotFound: // which the next attempt would not change
 		s.Logger.WarnContext(ctx, "trigger fired in vain", "workspace", e.Workspace, "trigger", e.Trigger, "at", fire.At, "error", err)
-		fire.Reason = err.Error()
+		fire.Reason, result = err.Error(), tally.FiredInVain
 		err = s.Store.RecordFire(ctx, fire)
 	}
 	if core.ErrorCode(err) == core.CodeConflict {
@@ -56,6 +58,9 @@ func (s *Scheduler) fire(ctx context.Context, e *entry, now time.Time) error {
 		return err
 	}
 	failpoint.Hit("fire.stored")
+	s.Tally.Fires.Add(1, result)
+	s.Tally.Missed.Add(fire.Missed)
+	s.Tally.Lag.Observe(now.Sub(fire.At))
 	if fire.Missed > 0 {
 		s.Logger.InfoContext(ctx, "trigger made up for fires that were missed", "workspace", e.Workspace, "trigger", e.Trigger,
 			"at", fire.At, "missed", fire.Missed)

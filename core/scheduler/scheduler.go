@@ -9,6 +9,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/tally"
 )
 
 // Store keeps schedules and fires.
@@ -39,7 +40,8 @@ type Options struct {
 	Jobs       Jobs
 	Workspaces Workspaces
 	Logger     *slog.Logger
-	Clock      Clock // nil: the system's
+	Clock      Clock            // nil: the system's
+	Tally      *tally.Schedules // what is counted; nil: for nobody
 }
 
 // Scheduler runs on one replica at a time.
@@ -54,6 +56,9 @@ type Scheduler struct {
 func New(o Options) *Scheduler {
 	if o.Clock == nil {
 		o.Clock = systemClock{}
+	}
+	if o.Tally == nil {
+		o.Tally = &tally.Schedules{}
 	}
 	return &Scheduler{Options: o}
 }

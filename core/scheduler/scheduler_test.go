@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/tally"
 )
 
 func TestFires(t *testing.T) {
@@ -47,6 +48,10 @@ func TestMissedFiresAreMadeUpForOnce(t *testing.T) {
 	require.Equal(t, 71, b.fires("ws", "hourly")[0].Missed)
 	require.Equal(t, []string{"2026-03-05T10:20:00Z"}, b.instants("often"))
 	require.Equal(t, core.MaxMissed, b.fires("ws", "often")[0].Missed)
+	require.Equal(t, map[tally.Labels]int64{{}: int64(71 + core.MaxMissed)}, b.counted.Missed.Counts())
+	require.Equal(t, map[tally.Labels]int64{{tally.FiredJob}: 2}, b.counted.Fires.Counts())
+	_, lag, _ := b.counted.Lag.Read()
+	require.InDelta(t, 20*60, lag, 0.1, "of the hourly one: the other is for this second")
 	b.pass(at(t, "2026-03-05T11:00:00Z"))
 	require.Equal(t, []string{"2026-03-05T10:00:00Z", "2026-03-05T11:00:00Z"}, b.instants("hourly"))
 }

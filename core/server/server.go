@@ -28,6 +28,7 @@ import (
 	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/retention"
 	"github.com/stroem/stroem/core/scheduler"
+	"github.com/stroem/stroem/core/tally"
 	"github.com/stroem/stroem/core/workspace"
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -106,9 +107,11 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		return err
 	}
 	var logs *joblog.Store
+	counted := &tally.Server{}
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
-		MaxStepBytes: int64(s.config.LogStorage.MaxStepBytes), Seal: key,
+		UnclaimableLimit: s.config.Recovery.Unclaimable,
+		MaxStepBytes:     int64(s.config.LogStorage.MaxStepBytes), Seal: key, Tally: &counted.Engine,
 		Event: func(ctx context.Context, job uuid.UUID, text string) {
 			if err := logs.Event(ctx, job, text); err != nil {
 				s.logger.WarnContext(ctx, "an event is not in the log of its job", "job", job, "event", text, "error", err)
@@ -128,15 +131,16 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		return err
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()
+	logs.Tally = &counted.Logs
 	plugins := func() []api.Plugin { return describePlugins(host) }
-	figures := metrics.Handler(metrics.Options{Workers: store, Plugins: plugins, Logger: s.logger})
+	figures := metrics.Handler(metrics.Options{Workers: store, Queue: store, Counted: counted, Plugins: plugins, Logger: s.logger})
 	stopMetrics, err := s.serveMetrics(ctx, figures)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stopMetrics()) }()
 	config := httpapi.Config{
-		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces, Plugins: plugins,
+		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
 		WorkerToken: s.config.WorkerToken.Reveal(), Logger: s.logger,
 	}
 	if s.config.Metrics.Enabled && s.config.Metrics.Listen == "" {
@@ -150,7 +154,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	// The parts outlive ctx: requests under way need them.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	schedules := scheduler.New(scheduler.Options{Store: store, Jobs: eng, Workspaces: workspaces, Logger: s.logger})
+	schedules := scheduler.New(scheduler.Options{Store: store, Jobs: eng, Workspaces: workspaces, Logger: s.logger, Tally: &counted.Schedules})
 	old := retention.New(retention.Options{
 		Jobs: time.Duration(s.config.Retention.JobDays) * 24 * time.Hour, Workers: time.Duration(s.config.Retention.WorkerHours) * time.Hour,
 		Store: store, Logs: logs, Logger: s.logger,

@@ -16,7 +16,7 @@ func TestExamples(t *testing.T) {
 	const workspace = "../../examples/workspace"
 	ws, diags := workflow.Load(os.DirFS(workspace), fixed)
 	require.Empty(t, diags)
-	for _, name := range []string{"hello-world", "deploy", "fails-alone", "fails-in-a-chain", "tolerated-failure", "data-pipeline"} {
+	for _, name := range []string{"hello-world", "deploy", "fails-alone", "fails-in-a-chain", "tolerated-failure", "data-pipeline", "report"} {
 		require.Contains(t, ws.Tasks, name)
 		_, err := workflow.Definition(ws, name)
 		require.NoError(t, err)

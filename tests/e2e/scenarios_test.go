@@ -29,6 +29,9 @@ type expectation struct {
 	LogLines int64                   `json:"log_lines"`
 	Numbered bool                    `json:"numbered"`    // each line of the log is its number, with 99 digits
 	Within   float64                 `json:"within_secs"` // how long the job may take; absent: not looked at
+	Hooks    map[string]relative     `json:"hooks"`       // jobs of its hooks, by place; absent: there are none
+	Children map[string]relative     `json:"children"`    // jobs of its steps, by step; absent: there are none
+	Events   []string                `json:"events"`      // texts, as the log has them, in what the server says in the log
 }
 
 type stepExpected struct {
@@ -116,6 +119,9 @@ func (s *system) check(workspace string, want expectation) {
 		require.Empty(t, cmp.Diff(output, job.Output), "output of the job")
 	}
 	s.checkLog(job.JobID, want)
+	s.checkChildren(job, want.Children)
+	s.checkHooks(job, want.Hooks)
+	s.checkEvents(job.JobID, want.Events)
 }
 
 // checkTimes checks that each step began when all that it depends on had ended, and that a skipped one never did.

@@ -1,0 +1,9 @@
+package postgres
+
+// For tests that look at how the database answers them.
+const (
+	ReadQueues      = readQueues
+	CountRunning    = countRunning
+	CountOpen       = countOpen
+	FindUnclaimable = findUnclaimable
+)

@@ -1,0 +1,8 @@
+-- migrate:up
+
+-- A job's detail lists the jobs of its hooks. Only these and what is below them have an origin, and it never changes: updates of
+-- jobs stay as cheap as they are (HOT).
+create index job_origin on job (origin_job_id) where origin_job_id is not null;
+
+-- migrate:down
+drop index job_origin;
