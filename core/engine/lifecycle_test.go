@@ -191,6 +191,10 @@ func TestCancel(t *testing.T) {
 	response, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: new(0), WaitSecs: new(30)}, alive)
 	require.NoError(t, err)
 	require.Equal(t, []api.Stop{{StepID: step.StepID, Attempt: 1, JobID: id.String(), StepName: "a", Reason: "cancelled"}}, response.Stop)
+	require.Empty(t, w.stops(), "it has been told")
+	again, err := b.Claim(t.Context(), w.id, api.ClaimRequest{MaxSteps: new(0), WaitSecs: new(0), Retry: true}, alive)
+	require.NoError(t, err)
+	require.Equal(t, response.Stop, again.Stop, "but the answer may have been lost")
 	report := fail(step)
 	report.Stopped = "cancelled"
 	require.Equal(t, []string{api.Accepted}, w.report(report))

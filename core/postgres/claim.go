@@ -42,13 +42,13 @@ const claimColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_
 	j.workspace, j.task_name, coalesce(j.revision, ''), coalesce(j.revision_digest, ''), j.definition_hash, j.input,
 	j.input_sealed, j.mask_sealed`
 
-// takeStops returns the stops that a worker has not been told of lately, and notes that it is told now. Its condition is
-// that of an index in which there is hardly ever anything. A step that somebody is changing is left to the next claim.
+// takeStops returns the stops that a worker has not been told of lately, or whose answer was lost, and notes that it is told
+// now. Its condition is that of an index in which there is hardly ever anything. A step that somebody is changing is left to the next claim.
 const takeStops = `
 	with due as materialized (
 		select step_id from job_step
 		where worker_id = $1 and stop_reason is not null and (status = 'running' or stop_reason = 'superseded')
-			and (stop_sent_at is null or stop_sent_at < now() - interval '10 seconds')
+			and ($2 or stop_sent_at is null or stop_sent_at < now() - interval '10 seconds')
 		for update skip locked)
 	update job_step s set stop_sent_at = now() from due where s.step_id = due.step_id
 	returning s.step_id, s.job_id, s.step_name, s.attempt, s.stop_reason`
@@ -79,7 +79,7 @@ func (s *Store) claim(ctx context.Context, q core.ClaimQuery) ([]core.ClaimedSte
 	} else if len(q.Leases) > 0 && len(q.Routes) > 0 {
 		batch.Queue(claimReady, q.Routes, len(q.Leases), q.WorkerID, q.ClaimID, q.Leases).Query(collect)
 	}
-	batch.Queue(takeStops, q.WorkerID).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(takeStops, q.WorkerID, q.Retry).Query(func(rows pgx.Rows) (err error) {
 		stops, err = pgx.CollectRows(rows, scanStop)
 		return err
 	})

@@ -49,7 +49,10 @@ func TestALateCompletionIsRefused(t *testing.T) {
 	before := s.wait(id)
 	require.Equal(t, "failed", before.Status)
 	require.Contains(t, *before.Steps[0].ErrorMessage, "Worker heartbeat timeout")
-	s.eventually("its fate is told", func(context.Context) bool { return runsOf(t, dir)["told"] == 1 })
+	require.Len(t, before.HookJobs, 1)
+	require.Equal(t, "completed", s.wait(before.HookJobs[0].JobID).Status)
+	require.Equal(t, 1, runsOf(t, dir)["told"], "its fate is told")
+	before = s.wait(id) // with its hook
 
 	conn, err := pgx.Connect(t.Context(), database)
 	require.NoError(t, err)
@@ -68,5 +71,5 @@ func TestALateCompletionIsRefused(t *testing.T) {
 	var hooks int
 	require.NoError(t, conn.QueryRow(t.Context(), "select count(*) from job where origin_job_id = $1", id).Scan(&hooks))
 	require.Equal(t, 1, hooks, "and nothing is told twice")
-	require.Equal(t, 1, runsOf(t, dir)["late"])
+	require.Equal(t, map[string]int{"late": 1, "done": 1, "told": 1, "released": 0}, runsOf(t, dir))
 }
