@@ -164,6 +164,8 @@ type ChildJob struct {
 type OverdueStep struct {
 	ID       StepID
 	WorkerID uuid.UUID // zero for a step of the server's own
+	Worker   string    // its name; "" if there is nothing known of it any more
+	Heard    time.Time // when it was heard of last
 }
 
 // UnclaimableStep is a ready step that nobody could run for too long.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"slices"
 	"time"
 
@@ -139,7 +140,8 @@ func (o *takeOver) decide(_ context.Context, superseded []uuid.UUID, held []core
 			continue // handed over, or not theirs any more
 		}
 		t.requeue(step)
-		t.lose(step)
+		t.lose(step, fmt.Sprintf("Worker replaced (worker %s by %s, which registered under its name): what it was running cannot be found again",
+			step.WorkerID, o.worker))
 	}
 	if err := o.settle(t, more); err != nil {
 		return nil, err

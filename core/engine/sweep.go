@@ -134,7 +134,7 @@ func (e *Engine) recover(ctx context.Context) (reached bool, err error) {
 		apply func(*transition, *core.Step)
 	}{
 		{overdue.Unstarted, (*transition).requeue},
-		{overdue.Lost, (*transition).lose},
+		{overdue.Lost, loseWith(overdue.Lost)},
 		{overdue.TimedOut, (*transition).timeOut},
 		{overdue.TimedOutTasks, (*transition).timeOutTask},
 		{overdue.Unstopped, (*transition).giveUp},
@@ -192,15 +192,28 @@ func (t *transition) requeue(step *core.Step) {
 	t.changes.Requeue = append(t.changes.Requeue, step.ID)
 }
 
+// loseWith fails steps whose workers are gone, and says when these were heard of last.
+func loseWith(lost []core.OverdueStep) func(*transition, *core.Step) {
+	found := make(map[core.StepID]*core.OverdueStep, len(lost))
+	for i := range lost {
+		found[lost[i].ID] = &lost[i]
+	}
+	return func(t *transition, step *core.Step) {
+		message := fmt.Sprintf("Worker heartbeat timeout (worker %s unresponsive)", step.WorkerID)
+		if of := found[step.ID]; !of.Heard.IsZero() {
+			message += fmt.Sprintf(": '%s' was last heard of at %s, %s before this was noticed",
+				of.Worker, of.Heard.UTC().Format(time.RFC3339), core.Duration(time.Since(of.Heard).Round(time.Second)))
+		}
+		t.lose(step, message)
+	}
+}
+
 // lose fails a step whose worker is gone. It may have run, so it is not tried again.
-func (t *transition) lose(step *core.Step) {
+func (t *transition) lose(step *core.Step, message string) {
 	if step.StartedAt.IsZero() {
 		return
 	}
-	o := outcome{
-		status: core.StepFailed, unreported: true,
-		message: fmt.Sprintf("Worker heartbeat timeout (worker %s unresponsive)", step.WorkerID),
-	}
+	o := outcome{status: core.StepFailed, unreported: true, message: message}
 	if t.job(step.JobID).Progress.CancelRequested {
 		o.status = core.StepCancelled
 	}

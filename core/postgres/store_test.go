@@ -225,8 +225,12 @@ func TestOverdueFindsUnstartedAndLostSteps(t *testing.T) {
 	require.Equal(t, []uuid.UUID{b.worker}, lost)
 	overdue, err = b.Overdue(t.Context(), limits)
 	require.NoError(t, err)
-	require.Equal(t, []core.OverdueStep{{ID: claimed[0].ID, WorkerID: b.worker}}, overdue.Lost)
-	require.Equal(t, []core.OverdueStep{{ID: claimed[1].ID, WorkerID: b.worker}}, overdue.Unstarted)
+	for i, found := range [][]core.OverdueStep{overdue.Lost, overdue.Unstarted} {
+		require.Len(t, found, 1)
+		require.False(t, found[0].Heard.IsZero())
+		require.NotEmpty(t, found[0].Worker)
+		require.Equal(t, core.OverdueStep{ID: claimed[i].ID, WorkerID: b.worker, Worker: found[0].Worker, Heard: found[0].Heard}, found[0])
+	}
 	require.NoError(t, b.Heartbeats(t.Context(), map[uuid.UUID]time.Time{b.worker: time.Now()}))
 	overdue, err = b.Overdue(t.Context(), limits)
 	require.NoError(t, err)

@@ -17,7 +17,8 @@ func (s *Store) Overdue(ctx context.Context, limits core.SweepLimits) (core.Over
 	var o core.Overdue
 	batch := &pgx.Batch{}
 	find := func(into *[]core.OverdueStep, condition string, args ...any) {
-		batch.Queue("select s.step_id, s.worker_id from job_step s where s.status = 'running' and "+condition+" order by s.step_id limit 1000", args...).
+		batch.Queue(`select s.step_id, s.worker_id, w.name, w.last_heartbeat from job_step s left join worker w using (worker_id)
+			where s.status = 'running' and `+condition+" order by s.step_id limit 1000", args...).
 			Query(func(rows pgx.Rows) (err error) {
 				*into, err = pgx.CollectRows(rows, scanOverdue)
 				return err
@@ -81,8 +82,10 @@ func scanUnclaimable(row pgx.CollectableRow) (step core.UnclaimableStep, err err
 func scanOverdue(row pgx.CollectableRow) (core.OverdueStep, error) {
 	var step core.OverdueStep
 	var worker *uuid.UUID
-	err := row.Scan(&step.ID, &worker)
-	step.WorkerID = value(worker)
+	var name *string
+	var heard *time.Time
+	err := row.Scan(&step.ID, &worker, &name, &heard)
+	step.WorkerID, step.Worker, step.Heard = value(worker), value(name), value(heard)
 	return step, err
 }
 
