@@ -99,7 +99,7 @@ func TestAStepThatOutlivesItsWorkerInVain(t *testing.T) {
 			s.startWorker("w", keeper(args[1]...))
 			job := s.wait(id)
 			require.Equal(t, "failed", job.Status)
-			require.Contains(t, *job.Steps[0].ErrorMessage, "unresponsive")
+			require.Contains(t, *job.Steps[0].ErrorMessage, "Worker replaced")
 			require.Less(t, time.Since(killed), 20*time.Second, "at once, and not when its worker is given up or its time is over")
 			s.eventually("what was left of it is removed", func(context.Context) bool {
 				removed, err := os.ReadFile(s.removals("w"))
