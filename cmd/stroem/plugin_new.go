@@ -110,7 +110,8 @@ func (a *app) pluginNew(ctx context.Context, p *newPlugin, stderr io.Writer) err
 	}
 	tidied, err := p.tidy(ctx, stderr)
 	if err != nil {
-		return fmt.Errorf("%s was written, but its dependencies could not be fetched: %w\nRun in it, when that can work: go mod tidy", p.dir, err)
+		return fmt.Errorf("%s was written, but its dependencies could not be fetched: %w\nRun in it, when that can work: go mod tidy. "+
+			"With a checkout of Strøm at hand, --replace takes them from there", p.dir, err)
 	}
 	next := "go test ./..."
 	if !tidied {
