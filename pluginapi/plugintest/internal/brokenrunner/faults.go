@@ -14,6 +14,7 @@ type faults struct {
 	acceptsAnything    bool
 	attachesToAnything bool
 	describesAnew      bool
+	endsLate           bool // which is allowed
 	foreignType        bool // found by `stroem plugin check`, which knows what hosts take
 	hasNoGrace         bool
 	leavesProcesses    bool
@@ -37,6 +38,7 @@ var breakages = map[string]func(f *faults){
 	"attach-repeats":    func(f *faults) { f.repeatsOutput = true },
 	"attaches-to-gone":  func(f *faults) { f.attachesToAnything = true },
 	"describes-anew":    func(f *faults) { f.describesAnew = true },
+	"ends-late":         func(f *faults) { f.endsLate = true },
 	"foreign-type":      func(f *faults) { f.foreignType = true },
 	"leaves-processes":  func(f *faults) { f.leavesProcesses = true },
 	"logs-env":          func(f *faults) { f.logsEnv = true },

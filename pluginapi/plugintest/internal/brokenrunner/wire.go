@@ -34,6 +34,9 @@ func (f *faults) interceptors() []grpc.ServerOption {
 				return next(srv, &rewritten{stream, rewrite()})
 			}))
 	}
+	if f.endsLate {
+		opts = append(opts, grpc.ChainStreamInterceptor(endsLate))
+	}
 	for _, answer := range f.calls {
 		opts = append(opts, grpc.ChainUnaryInterceptor(
 			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -41,6 +44,13 @@ func (f *faults) interceptors() []grpc.ServerOption {
 			}))
 	}
 	return opts
+}
+
+// endsLate keeps a stream open for a moment when the run has ended, and calls that wait for that have been answered.
+func endsLate(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	err := next(srv, stream)
+	<-time.After(200 * time.Millisecond)
+	return err
 }
 
 type rewritten struct {
