@@ -100,12 +100,9 @@ func pattern(vendor string) string {
 func sizeOf(d *pluginapi.Description) int {
 	size := len(d.ConfigSchema) + len(d.SettingsSchema)
 	for _, t := range d.ActionTypes {
-		e := t.Examples
 		size += len(t.SpecSchema)
-		for _, example := range []json.RawMessage{
-			e.Succeed, e.Fail, e.Long, e.Large, e.Stubborn, e.Killed, e.Unterminated, e.Endless,
-		} {
-			size += len(example)
+		for _, example := range t.Examples.ByName() {
+			size += len(*example)
 		}
 	}
 	return size
