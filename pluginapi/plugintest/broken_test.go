@@ -121,6 +121,14 @@ func TestBreakagesAreFoundAndNamed(t *testing.T) {
 			"stop-only-once":   {"runner/stop-twice"},
 		},
 		{
+			"accepts-any-config":  {"plugin/bad-config"},
+			"id-twice":            {"runner/run-id"},
+			"schema-is-a-list":    {"plugin/schemas"},
+			"type-without-schema": {"runner/action-type"},
+			"wears-out":           {"runner/parallel"},
+		},
+		{"outlives-stream": {"runner/nothing-left", "runner/stream-cancelled"}},
+		{
 			"gathers-output":      {"runner/back-pressure"},
 			"outlives-host":       {"plugin/host-gone"},
 			"remove-does-nothing": {"runner/remove-running"},

@@ -34,9 +34,7 @@ func (f *faults) interceptors() []grpc.ServerOption {
 				return next(srv, &rewritten{stream, rewrite()})
 			}))
 	}
-	if f.endsLate {
-		opts = append(opts, grpc.ChainStreamInterceptor(endsLate))
-	}
+	opts = append(opts, grpc.ChainStreamInterceptor(f.streams...))
 	for _, answer := range f.calls {
 		opts = append(opts, grpc.ChainUnaryInterceptor(
 			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -44,13 +42,6 @@ func (f *faults) interceptors() []grpc.ServerOption {
 			}))
 	}
 	return opts
-}
-
-// endsLate keeps a stream open for a moment when the run has ended, and calls that wait for that have been answered.
-func endsLate(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	err := next(srv, stream)
-	<-time.After(200 * time.Millisecond)
-	return err
 }
 
 type rewritten struct {
@@ -302,6 +293,30 @@ func unhealthyInSilence(req any, next func() (any, error)) (any, error) {
 	resp, err := next()
 	if _, isHealth := req.(*pluginv1.CheckHealthRequest); isHealth && err == nil {
 		return &pluginv1.CheckHealthResponse{State: pluginv1.HealthState_HEALTH_STATE_UNHEALTHY}, nil
+	}
+	return resp, err
+}
+
+func acceptsAnyConfig(req any, next func() (any, error)) (any, error) {
+	resp, err := next()
+	if _, isConfigure := req.(*pluginv1.ConfigureRequest); isConfigure && status.Code(err) == codes.InvalidArgument {
+		return &pluginv1.ConfigureResponse{}, nil
+	}
+	return resp, err
+}
+
+func schemaIsAList(_ any, next func() (any, error)) (any, error) {
+	resp, err := next()
+	if description, ok := resp.(*pluginv1.DescribeResponse); ok {
+		description.ConfigSchema = []byte("[]")
+	}
+	return resp, err
+}
+
+func typeWithoutSchema(_ any, next func() (any, error)) (any, error) {
+	resp, err := next()
+	if description, ok := resp.(*pluginv1.DescribeResponse); ok {
+		description.ActionTypes[0].SpecSchema = nil
 	}
 	return resp, err
 }
