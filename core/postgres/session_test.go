@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -17,9 +16,7 @@ import (
 func TestAQuietSessionGoesOn(t *testing.T) {
 	t.Parallel()
 	const timeout = 300 * time.Millisecond
-	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 4, slog.New(slog.DiscardHandler), postgres.Timeout(timeout))
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	store, _ := coretest.Store(t, postgres.Timeout(timeout))
 	ctx, stop := context.WithCancel(t.Context())
 	woken, listened := make(chan struct{}, 8), make(chan error, 1)
 	go func() { listened <- store.Listen(ctx, func() { woken <- struct{}{} }, func() {}) }()

@@ -15,7 +15,6 @@ import (
 
 	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/joblog"
-	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/retention"
 )
 
@@ -34,10 +33,7 @@ const day = 24 * time.Hour
 
 func newBundle(t *testing.T) *bundle {
 	t.Helper()
-	url := coretest.Postgres(t)
-	store, err := postgres.Open(t.Context(), url, 4, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	store, url := coretest.Store(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) })

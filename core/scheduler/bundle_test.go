@@ -93,10 +93,7 @@ type bundle struct {
 func newBundle(t *testing.T, now string, triggers map[string]*core.Trigger) *bundle {
 	t.Helper()
 	b := &bundle{t: t, clock: newClock(t, now), contents: map[string]*core.Workspace{"ws": content(triggers)}, changed: make(chan struct{})}
-	var err error
-	b.store, err = postgres.Open(t.Context(), coretest.Postgres(t), 10, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(b.store.Close)
+	b.store, _ = coretest.Store(t)
 	b.engine = engine.New(b.store, b, slog.New(slog.NewTextHandler(t.Output(), nil)), engine.Config{})
 	background(t, func(ctx context.Context) { b.engine.Run(ctx) })
 	return b
