@@ -62,7 +62,7 @@ func (w *worker) run(name string) (completion func(output string) []string) {
 
 func (b *bundle) awaitEnd(t *testing.T, id uuid.UUID) core.JobStatus {
 	t.Helper()
-	require.NoError(t, b.WaitJob(t.Context(), id))
+	require.NoError(t, b.WaitJob(limited(t), id), "job %s does not end", id)
 	status, _ := b.states(t, id)
 	return status
 }
@@ -94,7 +94,7 @@ func TestAStepRunsATask(t *testing.T) {
 
 	w.run("only")(`1`)
 	w.run("last")(`{"m": "from below"}`)
-	require.NoError(t, b.WaitJob(t.Context(), child.ID))
+	require.Equal(t, core.JobCompleted, b.awaitEnd(t, child.ID))
 	eventually(t, "the step has ended", func() bool {
 		_, states := b.states(t, id)
 		return states["below"] == core.StepCompleted
