@@ -118,10 +118,13 @@ func TestManyAreRemovedInBatches(t *testing.T) {
 	b := newBundle(t)
 	b.exec(`insert into job (job_id, workspace, task_name, status, source_type, definition_hash, created_at, completed_at, open_steps)
 		select gen_random_uuid(), 'ws', 't', 'completed', 'api', 'h', $1, $1, 0 from generate_series(1, 1201)`, now.Add(-31*day))
+	b.exec(`insert into worker (worker_id, name, token_hash, status, last_heartbeat)
+		select gen_random_uuid(), 'w', decode(md5(i::text), 'hex'), 'inactive', $1 from generate_series(1, 1201) i`, now.Add(-25*time.Hour))
 	removed, err := b.RemoveRows(t.Context(), now)
 	require.NoError(t, err)
-	require.Equal(t, 1201, removed)
+	require.Equal(t, 2402, removed)
 	require.Zero(t, b.count("job"))
+	require.Zero(t, b.count("worker"))
 }
 
 func TestOldWorkersAndTheHistoryOfTriggersGo(t *testing.T) {
