@@ -79,6 +79,9 @@ func TestClockIsSet(t *testing.T) {
 		require.Equal(t, append(before, step.want...), b.instants("quarterly"), "at %s", step.now)
 	}
 	require.Len(t, b.jobs(), 4)
+	b.clock.mu.Lock()
+	defer b.clock.mu.Unlock()
+	require.Equal(t, 15*time.Second, b.clock.longest, "timers do not notice that a clock is set: it is looked at now and then")
 }
 
 func TestClockIsSetBackWhileNobodyRuns(t *testing.T) {
