@@ -193,8 +193,10 @@ func TestOneJobDoesNotHoldUpTheSweep(t *testing.T) {
 	}
 	ended := b.execute(t, nil) // of a worker that falls silent later
 	late.start(late.claim(1)...)
+	overdue := b.execute(t, nil)
 	b.stop()
 	b.exec(t, "update worker set status = 'inactive' where worker_id = $1", w.id)
+	b.exec(t, "update job set deadline_at = now() where job_id = $1", overdue)
 	b.Engine = b.runOn(t, &interrupted{b.store, func(job uuid.UUID) error {
 		if job == bad {
 			return errors.New("its hooks cannot be made")
@@ -202,6 +204,7 @@ func TestOneJobDoesNotHoldUpTheSweep(t *testing.T) {
 		return nil
 	}}, engine.Config{SweepInterval: 10 * time.Millisecond, HeartbeatTimeout: 60 * time.Millisecond})
 	require.Equal(t, core.JobFailed, b.awaitEnd(t, good))
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, overdue), "jobs time out all the same")
 	require.Equal(t, core.JobFailed, b.awaitEnd(t, ended), "workers are judged all the same")
 	status, _ := b.states(t, bad)
 	require.Equal(t, core.JobRunning, status)
