@@ -106,7 +106,7 @@ func (s *Store) awaitLock(ctx context.Context, conn *pgx.Conn) (got bool, err er
 		cancel()
 		switch {
 		case ctx.Err() != nil:
-			return false, nil //nolint:nilerr // told to stop
+			return false, nil
 		case err != nil:
 			return false, fmt.Errorf("take the leader's lock: %w", err)
 		case got:
