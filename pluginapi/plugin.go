@@ -84,6 +84,14 @@ type Examples struct {
 	Endless json.RawMessage
 }
 
+// ByName returns all examples by the names that they have in the protocol and in files, also those that are not set.
+func (e *Examples) ByName() map[string]*json.RawMessage {
+	return map[string]*json.RawMessage{
+		"succeed": &e.Succeed, "fail": &e.Fail, "long": &e.Long, "large": &e.Large, "stubborn": &e.Stubborn,
+		"killed": &e.Killed, "unterminated": &e.Unterminated, "endless": &e.Endless,
+	}
+}
+
 // Config is what the operator configured for the plugin.
 type Config struct {
 	Settings json.RawMessage // a JSON object; checked against Description.ConfigSchema

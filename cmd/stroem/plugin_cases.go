@@ -43,14 +43,6 @@ type caseSource struct {
 	KeepsHistory bool            `json:"keeps_history"`
 }
 
-// exampleFields are the examples by the names that they have in files.
-func exampleFields(e *pluginapi.Examples) map[string]*json.RawMessage {
-	return map[string]*json.RawMessage{
-		"succeed": &e.Succeed, "fail": &e.Fail, "long": &e.Long, "large": &e.Large, "stubborn": &e.Stubborn,
-		"killed": &e.Killed, "unterminated": &e.Unterminated, "endless": &e.Endless,
-	}
-}
-
 // yamlToJSON reads YAML, of which JSON is a part.
 func yamlToJSON(text []byte) (json.RawMessage, error) {
 	var value any
@@ -102,9 +94,10 @@ func (c *caseFile) decode(data json.RawMessage) error {
 	if err := decoder.Decode(c); err != nil {
 		return err
 	}
+	known := new(pluginapi.Examples).ByName()
 	for key, examples := range c.Examples {
 		for name := range examples {
-			if _, known := exampleFields(&pluginapi.Examples{})[name]; !known {
+			if known[name] == nil {
 				return fmt.Errorf("examples: %s: %q is not the name of an example", key, name)
 			}
 		}
@@ -158,7 +151,7 @@ func (c *caseFile) examples(d *pluginapi.Description) (map[string]pluginapi.Exam
 			return nil, fmt.Errorf("examples: the plugin has no action type %q", key)
 		}
 		var e pluginapi.Examples
-		for name, field := range exampleFields(&e) {
+		for name, field := range e.ByName() {
 			*field = given[name]
 		}
 		all[key] = e

@@ -69,7 +69,7 @@ func describeJSON(path string, d *pluginapi.Description) pluginDescription {
 			Name: t.Name, Runner: t.Runner, Tag: t.Tag, Workspace: t.Workspace, Attachable: t.Attachable,
 			SpecSchema: t.SpecSchema, Examples: map[string]json.RawMessage{},
 		}
-		for name, spec := range exampleFields(&t.Examples) {
+		for name, spec := range t.Examples.ByName() {
 			if len(*spec) > 0 {
 				action.Examples[name] = *spec
 			}

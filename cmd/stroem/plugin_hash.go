@@ -5,13 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/stroem/stroem/core/pluginhost"
 )
 
 // fileHash is the checksum of a plugin's file, and why a host might not take the file.
@@ -67,38 +66,17 @@ func hashFile(path string) (fileHash, error) {
 	if _, err := io.Copy(sum, f); err != nil {
 		return fileHash{}, fmt.Errorf("read plugin: %w", err)
 	}
-	warnings, err := refusals(path, f)
-	return fileHash{Path: path, Plugin: fileKey(path), SHA256: hex.EncodeToString(sum.Sum(nil)), Warnings: warnings}, err
+	return fileHash{Path: path, Plugin: fileKey(path), SHA256: hex.EncodeToString(sum.Sum(nil)), Warnings: warningsOf(path)}, nil
 }
 
-// refusals says why a host would not start the plugin: what core/pluginhost looks at.
-func refusals(path string, f *os.File) ([]string, error) {
+// warningsOf says why a host would not start the plugin.
+func warningsOf(path string) []string {
 	warnings := []string{}
 	if !pluginFile.MatchString(fileKey(path)) {
 		warnings = append(warnings, path+" is not called as a plugin is: <kind>-<name>, such as runner-acme.demo")
 	}
-	if runtime.GOOS == "windows" { // the mode says nothing about access lists
-		return warnings, nil
+	for _, reason := range pluginhost.Refusals(path) {
+		warnings = append(warnings, fmt.Sprintf("a host refuses it: %v", reason))
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("read plugin: %w", err)
-	}
-	dir, err := os.Stat(filepath.Dir(path))
-	if err != nil {
-		return nil, fmt.Errorf("read plugin: %w", err)
-	}
-	if info.Mode()&0o111 == 0 {
-		warnings = append(warnings, fmt.Sprintf("%s is not executable; mend it with: chmod +x %s", path, path))
-	}
-	for _, place := range []struct {
-		path string
-		mode fs.FileMode
-	}{{path, info.Mode()}, {filepath.Dir(path), dir.Mode()}} {
-		if place.mode.Perm()&0o022 != 0 {
-			warnings = append(warnings, fmt.Sprintf("%s can be written by others than its owner (mode %#o), so that a host refuses it; mend it with: chmod go-w %s",
-				place.path, place.mode.Perm(), place.path))
-		}
-	}
-	return warnings, nil
+	return warnings
 }

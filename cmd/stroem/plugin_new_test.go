@@ -35,6 +35,7 @@ func TestNewPluginsPassTheirTests(t *testing.T) {
 					require.Empty(t, string(out))
 				}
 			}
+			makeCheck(t, filepath.Join(dir, name), kind+"-"+full)
 			for _, file := range []string{".gitignore", "Makefile", "README.md", "go.sum"} {
 				require.FileExists(t, filepath.Join(dir, name, file))
 			}
@@ -44,6 +45,19 @@ func TestNewPluginsPassTheirTests(t *testing.T) {
 			require.NotContains(t, string(text), skeletonName)
 		})
 	}
+}
+
+// makeCheck builds a new plugin as its Makefile does, and checks it with settings and without.
+func makeCheck(t *testing.T, dir, binary string) {
+	t.Helper()
+	stroemDir := filepath.Dir(program(t, "stroem"))
+	cmd := exec.CommandContext(t.Context(), "make", "check")
+	cmd.Dir, cmd.Env = dir, append(offline(), "PATH="+stroemDir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NotContains(t, string(out), "settings to work with", "what needs no more than empty settings is covered")
+	got := stroem(t, dir, "plugin", "check", filepath.Join("bin", binary))
+	require.Zero(t, got.code, "%s%s", got.stdout, got.stderr)
 }
 
 func TestNewPluginOverwritesNothing(t *testing.T) {

@@ -163,7 +163,7 @@ func TestPluginHash(t *testing.T) {
 	require.Zero(t, got.code)
 	for _, want := range []string{
 		one + " can be written by others than its owner (mode 0775)", dir + " can be written by others",
-		two + " is not called as a plugin is", two + " is not executable",
+		two + " is not called as a plugin is", two + " is not an executable file",
 	} {
 		require.Contains(t, got.stderr, want)
 	}
@@ -171,4 +171,10 @@ func TestPluginHash(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(stroem(t, dir, "plugin", "hash", "-o", "json", one).stdout), &hashes))
 	require.Equal(t, abc, hashes[0].SHA256)
 	require.Len(t, hashes[0].Warnings, 2)
+
+	link := filepath.Join(t.TempDir(), "runner-link")
+	require.NoError(t, os.Symlink(one, link))
+	got = stroem(t, dir, "plugin", "hash", link)
+	require.Contains(t, got.stdout, abc, "of what it leads to")
+	require.Equal(t, "Warning: a host refuses it: "+link+" is a link to "+one+": a link must not leave its directory; set the plugin's path instead\n", got.stderr)
 }

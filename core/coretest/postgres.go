@@ -52,12 +52,7 @@ func Postgres(t testing.TB) string {
 func EmptySchema(t testing.TB) string {
 	t.Helper()
 	base, err := serverURL(t.Context())
-	if errors.Is(err, pgserver.ErrNotInstalled) && !Required("postgres") {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatalf("start PostgreSQL: %v", err)
-	}
+	Started(t, err)
 	name := fmt.Sprintf("test_%d_%d", os.Getpid(), schema.Add(1))
 	execute(t.Context(), t, base, "create schema "+name)
 	t.Cleanup(func() { execute(context.WithoutCancel(t.Context()), t, base, "drop schema "+name+" cascade") })
@@ -69,6 +64,17 @@ func EmptySchema(t testing.TB) string {
 	query.Set("search_path", name)
 	target.RawQuery = query.Encode()
 	return target.String()
+}
+
+// Started ends a test that could not start a PostgreSQL: it fails, or is skipped as [Postgres] says if there is none.
+func Started(t testing.TB, err error) {
+	t.Helper()
+	switch {
+	case errors.Is(err, pgserver.ErrNotInstalled) && !Required("postgres"):
+		t.Skip(err)
+	case err != nil:
+		t.Fatalf("start PostgreSQL: %v", err)
+	}
 }
 
 // Required tells whether STROEM_TEST_REQUIRE names a service, which means that a test must fail where it would be

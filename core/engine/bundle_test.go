@@ -55,11 +55,8 @@ func (b *bundle) reload(change func(ws *core.Workspace)) {
 
 func newBundle(t *testing.T, workspace *core.Workspace, config engine.Config) *bundle {
 	t.Helper()
-	b := &bundle{url: coretest.Postgres(t), workspace: workspace, revision: "r1"}
-	var err error
-	b.store, err = postgres.Open(t.Context(), b.url, 10, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(b.store.Close)
+	store, url := coretest.Store(t)
+	b := &bundle{store: store, url: url, workspace: workspace, revision: "r1"}
 	b.Engine = b.run(t, config)
 	return b
 }
@@ -81,7 +78,7 @@ func (b *bundle) runOn(t *testing.T, store engine.Store, config engine.Config) *
 	}()
 	b.stop = func() {
 		cancel()
-		<-done
+		await(t, "the engine has stopped", done)
 	}
 	t.Cleanup(b.stop)
 	return e
@@ -132,7 +129,7 @@ func alive() bool { return true }
 // claim takes up to n steps that are ready now.
 func (w *worker) claim(n int) []api.Claim {
 	w.t.Helper()
-	response, err := w.e.Claim(w.t.Context(), w.id, api.ClaimRequest{MaxSteps: &n, WaitSecs: new(0), Tags: []string{"shell"}}, alive)
+	response, err := w.e.Claim(limited(w.t), w.id, api.ClaimRequest{MaxSteps: &n, WaitSecs: new(0), Tags: []string{"shell"}}, alive)
 	require.NoError(w.t, err)
 	slices.SortFunc(response.Steps, func(a, b api.Claim) int { return int(a.StepID - b.StepID) })
 	return response.Steps
@@ -144,14 +141,14 @@ func (w *worker) start(steps ...api.Claim) []string {
 	for _, step := range steps {
 		request.Steps = append(request.Steps, api.StepLease{StepID: step.StepID, Lease: step.Lease})
 	}
-	results, err := w.e.Start(w.t.Context(), w.id, request)
+	results, err := w.e.Start(limited(w.t), w.id, request)
 	require.NoError(w.t, err)
 	return statuses(results.Results)
 }
 
 func (w *worker) report(completions ...api.Completion) []string {
 	w.t.Helper()
-	response, err := w.e.Complete(w.t.Context(), w.id, api.CompleteRequest{Completions: completions})
+	response, err := w.e.Complete(limited(w.t), w.id, api.CompleteRequest{Completions: completions})
 	require.NoError(w.t, err)
 	return statuses(response.Results)
 }
@@ -203,10 +200,31 @@ func (b *bundle) states(t *testing.T, id uuid.UUID) (core.JobStatus, map[string]
 	return job.Status, states
 }
 
+// patience is how long a test waits before it fails: far longer than anything takes.
+const patience = 20 * time.Second
+
+// limited ends what waits for something that a defect keeps from coming.
+func limited(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// await waits for a signal.
+func await(t *testing.T, what string, signal <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-signal:
+	case <-time.After(patience):
+		require.Fail(t, "waited in vain", what)
+	}
+}
+
 // eventually waits for a condition that the engine's timers bring about.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 10*time.Second, 10*time.Millisecond, what)
+	require.Eventually(t, condition, patience, 10*time.Millisecond, what)
 }
 
 // exec changes the database as no engine would.

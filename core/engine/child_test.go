@@ -62,7 +62,7 @@ func (w *worker) run(name string) (completion func(output string) []string) {
 
 func (b *bundle) awaitEnd(t *testing.T, id uuid.UUID) core.JobStatus {
 	t.Helper()
-	require.NoError(t, b.WaitJob(t.Context(), id))
+	require.NoError(t, b.WaitJob(limited(t), id), "job %s does not end", id)
 	status, _ := b.states(t, id)
 	return status
 }
@@ -94,7 +94,7 @@ func TestAStepRunsATask(t *testing.T) {
 
 	w.run("only")(`1`)
 	w.run("last")(`{"m": "from below"}`)
-	require.NoError(t, b.WaitJob(t.Context(), child.ID))
+	require.Equal(t, core.JobCompleted, b.awaitEnd(t, child.ID))
 	eventually(t, "the step has ended", func() bool {
 		_, states := b.states(t, id)
 		return states["below"] == core.StepCompleted
@@ -180,8 +180,14 @@ func TestTasksAreNestedTenDeep(t *testing.T) {
 		status, _ := b.states(t, id)
 		require.Equal(t, want, status, task)
 	}
-	_, err := b.Execute(t.Context(), engine.Execute{Workspace: "ws", Task: "loop", Source: core.SourceAPI})
-	require.ErrorContains(t, err, "the maximum nesting depth is 10")
+	list, _, err := b.store.ListJobs(t.Context(), core.JobFilter{Statuses: []core.JobStatus{core.JobFailed}, Limit: 100})
+	require.NoError(t, err)
+	require.Len(t, list, 11, "task0 and ten below it")
+	failed, err := b.store.FailedSteps(t.Context(), list[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, "Step 'deeper': Task 'task11' is below 11 others, beyond the maximum nesting depth (10)", failed[0].ErrorMessage)
+	_, err = b.Execute(t.Context(), engine.Execute{Workspace: "ws", Task: "loop", Source: core.SourceAPI})
+	require.ErrorContains(t, err, "Task 'loop' is below 11 others, beyond the maximum nesting depth (10)")
 	require.Equal(t, 10, strings.Count(err.Error(), "Step 'again'")-1, "%v", err)
 }
 

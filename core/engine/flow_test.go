@@ -58,7 +58,7 @@ func TestFlows(t *testing.T) {
 			job, states := b.states(t, id)
 			require.Equal(t, tc.job, job)
 			require.Equal(t, tc.states, states)
-			require.NoError(t, b.WaitJob(t.Context(), id))
+			require.Equal(t, tc.job, b.awaitEnd(t, id))
 		})
 	}
 }

@@ -279,7 +279,7 @@ func TestWhatIsCommittedIsToldWhenTheEngineStops(t *testing.T) {
 	b.stop()
 	b.exec(t, "update job set deadline_at = now() where job_id = $1", id)
 	said := &eventLog{}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(limited(t))
 	defer cancel()
 	engine.New(&late{b.store, cancel}, b, slog.New(slog.DiscardHandler), engine.Config{SweepInterval: 10 * time.Millisecond, Event: said.add}).Run(ctx)
 	status, _ := b.states(t, id)

@@ -88,8 +88,8 @@ func checkLease(step *core.Step, worker uuid.UUID, hash []byte) error {
 	return nil
 }
 
-// leaseCache keeps the leases given out here and the secrets of their jobs, so that log lines need no query. It is a cache alone: what it lacks is
-// looked up.
+// leaseCache keeps the leases given out here and the secrets of their jobs, so that log lines need no query. It is a cache alone:
+// what it lacks is looked up.
 type leaseCache struct {
 	mu     sync.RWMutex
 	byID   map[core.StepID]heldLease

@@ -33,10 +33,7 @@ const modelChecks = "15"
 // run, and every job has to end. More runs: -rapid.checks=2000.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	url := coretest.Postgres(t)
-	store, err := postgres.Open(t.Context(), url, 12, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	store, url := coretest.Store(t)
 	db, err := pgxpool.New(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)

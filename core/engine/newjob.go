@@ -36,7 +36,7 @@ type origin struct {
 // are nested too deeply.
 func (e *Engine) newJob(ctx context.Context, o origin) (jobs []core.NewJob, input json.RawMessage, err error) {
 	if o.depth > maxDepth {
-		return nil, nil, core.Errorf(core.CodeInvalid, "nested_too_deep", "Task '%s' is below %d others: the maximum nesting depth is %d", o.task, o.depth, maxDepth)
+		return nil, nil, core.Errorf(core.CodeInvalid, "nested_too_deep", "Task '%s' is below %d others, beyond the maximum nesting depth (%d)", o.task, o.depth, maxDepth)
 	}
 	task, secrets := &o.plan.definition.Task, e.secrets(o.workspace)
 	values, err := e.jobInput(ctx, task, secrets, o.input, o.convert)

@@ -38,9 +38,8 @@ func TestStepsOfALostWorkerFail(t *testing.T) {
 	b.stop() // so that the worker is lost when that is due, and not before
 	b.Engine = b.run(t, engine.Config{HeartbeatTimeout: 60 * time.Millisecond, SweepInterval: 10 * time.Millisecond, StartLimit: time.Hour})
 	w.e = b.Engine
-	require.NoError(t, b.WaitJob(t.Context(), id))
-	job, states := b.states(t, id)
-	require.Equal(t, core.JobFailed, job)
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
+	_, states := b.states(t, id)
 	require.Equal(t, map[string]core.StepStatus{"a": "failed", "b": "skipped"}, states)
 	_, stored, err := b.store.GetJob(t.Context(), id)
 	require.NoError(t, err)
@@ -100,9 +99,7 @@ func TestStepsThatNobodyCanRunFailAfterTheLimit(t *testing.T) {
 	require.Equal(t, core.JobPending, job)
 	require.Equal(t, map[string]core.StepStatus{"any": "ready", "gpu": "failed", "after": "skipped"}, states, "what somebody can run waits")
 	require.Equal(t, []string{"any", "hook"}, w.work())
-	require.NoError(t, b.WaitJob(t.Context(), id))
-	job, _ = b.states(t, id)
-	require.Equal(t, core.JobFailed, job)
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
 	_, stored, err := b.store.GetJob(t.Context(), id)
 	require.NoError(t, err)
 	for _, step := range stored {
@@ -178,7 +175,7 @@ func TestASweepLeavesAloneWhatWasClaimed(t *testing.T) {
 		}
 	}
 	b.runOn(t, store, impatient)
-	<-judged
+	await(t, "the sweep has judged twice", judged)
 	b.stop()
 	require.Len(t, claimed, 1)
 	_, states := b.states(t, id)
@@ -196,8 +193,10 @@ func TestOneJobDoesNotHoldUpTheSweep(t *testing.T) {
 	}
 	ended := b.execute(t, nil) // of a worker that falls silent later
 	late.start(late.claim(1)...)
+	overdue := b.execute(t, nil)
 	b.stop()
 	b.exec(t, "update worker set status = 'inactive' where worker_id = $1", w.id)
+	b.exec(t, "update job set deadline_at = now() where job_id = $1", overdue)
 	b.Engine = b.runOn(t, &interrupted{b.store, func(job uuid.UUID) error {
 		if job == bad {
 			return errors.New("its hooks cannot be made")
@@ -205,6 +204,7 @@ func TestOneJobDoesNotHoldUpTheSweep(t *testing.T) {
 		return nil
 	}}, engine.Config{SweepInterval: 10 * time.Millisecond, HeartbeatTimeout: 60 * time.Millisecond})
 	require.Equal(t, core.JobFailed, b.awaitEnd(t, good))
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, overdue), "jobs time out all the same")
 	require.Equal(t, core.JobFailed, b.awaitEnd(t, ended), "workers are judged all the same")
 	status, _ := b.states(t, bad)
 	require.Equal(t, core.JobRunning, status)

@@ -62,7 +62,8 @@ type Store interface {
 	// Unclaimable returns ready steps that no worker could have run for as long as limit, or the first of them.
 	Unclaimable(ctx context.Context, limit time.Duration) ([]core.UnclaimableStep, error)
 
-	// Notify wakes the other replicas; Listen hears them. Lead runs lead while this replica is the one that leads.
+	// Notify wakes the other replicas; Listen hears them. Lead waits until this replica is the one that leads, and
+	// runs lead while it is.
 	Notify(ctx context.Context) error
 	Listen(ctx context.Context, wake, types func()) error
 	Lead(ctx context.Context, lead func(context.Context) error) (led bool, err error)

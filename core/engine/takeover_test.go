@@ -202,7 +202,7 @@ func TestASweepLeavesAloneWhatWasHandedOver(t *testing.T) {
 		close(swept)
 	})}
 	b.runOn(t, store, engine.Config{HeartbeatTimeout: 60 * time.Millisecond, SweepInterval: 10 * time.Millisecond})
-	<-swept
+	await(t, "a sweep has found the step", swept)
 	b.stop() // which waits for the sweep
 	b.Engine = b.run(t, engine.Config{})
 	newer.e = b.Engine
@@ -220,7 +220,7 @@ func TestAGivenUpWorkerIsToldToStopItsSteps(t *testing.T) {
 	b.stop() // so that the worker is lost when that is due, and not before
 	b.Engine = b.run(t, engine.Config{HeartbeatTimeout: 60 * time.Millisecond, SweepInterval: 10 * time.Millisecond})
 	w.e = b.Engine
-	require.NoError(t, b.WaitJob(t.Context(), id))
+	require.Equal(t, core.JobFailed, b.awaitEnd(t, id))
 	want := []api.Stop{{StepID: step.StepID, Attempt: 1, JobID: id.String(), StepName: "a", Reason: "superseded"}}
 	require.Equal(t, want, w.stops(), "it may still run the step")
 	report := fail(step)

@@ -30,8 +30,8 @@ func (e *Engine) change(ctx context.Context, steps []core.StepID, apply func(*tr
 	return await(ctx, r.done, e.transitions.stopped)
 }
 
-// writeTransitions commits requests together. If that fails, each is tried alone, so that one that cannot be stored
-// does not take others with it; but not without a database, for which each would wait. Those from which jobs follow are not waited for.
+// writeTransitions commits requests together. If that fails, each is tried alone, so that one that cannot be stored does not
+// take others with it; but not without a database, for which each would wait. Those from which jobs follow are not waited for.
 func (e *Engine) writeTransitions(ctx context.Context, requests []*request) {
 	err := e.commit(ctx, requests, followers{})
 	if errors.As(err, new(*unprepared)) {

@@ -165,9 +165,7 @@ func newBundle(t *testing.T) *bundle {
 		},
 	}, "other": {}}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 10, logger)
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	store, _ := coretest.Store(t)
 	eng := engine.New(store, ws, logger, engine.Config{})
 	logs, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
 	require.NoError(t, err)

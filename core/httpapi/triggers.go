@@ -62,17 +62,16 @@ func upcoming(t *core.Trigger) []time.Time {
 	if t.Type != "scheduler" {
 		return runs
 	}
-	schedule, err := cron.Parse(t.Cron)
-	zone, zoneErr := time.LoadLocation(t.Timezone) // "" is UTC
-	if err != nil || zoneErr != nil {              // told where the workspace is loaded
+	timetable, err := cron.NewTimetable(t.Cron, t.Timezone)
+	if err != nil { // told where the workspace is loaded
 		return runs
 	}
-	at := time.Now().In(zone)
+	at := time.Now()
 	for range nextRuns {
-		if at = schedule.Next(at); at.IsZero() {
+		if at = timetable.After(at); at.IsZero() {
 			break
 		}
-		runs = append(runs, at.UTC())
+		runs = append(runs, at)
 	}
 	return runs
 }

@@ -1,7 +1,6 @@
 package pgserver_test
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -29,10 +28,7 @@ func temporary(t *testing.T, cache string) (s *pgserver.Server, dir string, anew
 	s, err := pgserver.Start(t.Context(), pgserver.Options{
 		Dir: dir, Cache: cache, Temporary: true, Progress: func(string) { anew = true },
 	})
-	if errors.Is(err, pgserver.ErrNotInstalled) && !coretest.Required("postgres") {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
+	coretest.Started(t, err)
 	t.Cleanup(s.Stop)
 	return s, dir, anew
 }

@@ -1,7 +1,6 @@
 package pgserver_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,10 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func start(t *testing.T, dir string) *pgserver.Server {
 	t.Helper()
 	s, err := pgserver.Start(t.Context(), pgserver.Options{Dir: dir, Settings: map[string]string{"fsync": "off"}})
-	if errors.Is(err, pgserver.ErrNotInstalled) && !coretest.Required("postgres") {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
+	coretest.Started(t, err)
 	return s
 }
 

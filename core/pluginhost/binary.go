@@ -23,6 +23,39 @@ func (b binary) path() string { return filepath.Join(b.dir, b.name) }
 // The directories above are not judged. They often belong to a group of one user or to nobody in particular (a checkout, a
 // container's volume), and who may rename them is for the operator to know.
 func (b binary) open() (*os.File, error) {
+	root, err := b.openDir()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }() // only read from
+	if err := b.judgeDir(root); err != nil {
+		return nil, err
+	}
+	return b.openFile(root)
+}
+
+// Refusals says why no host would start the file at an absolute path, nothing if one would. What the configuration adds, such
+// as a checksum, is no part of that, and neither is how the file is called.
+func Refusals(path string) []error {
+	b := binary{dir: filepath.Dir(path), name: filepath.Base(path)}
+	root, err := b.openDir()
+	if err != nil {
+		return []error{err}
+	}
+	defer func() { _ = root.Close() }() // only read from
+	var reasons []error
+	if err := b.judgeDir(root); err != nil {
+		reasons = append(reasons, err)
+	}
+	file, err := b.openFile(root)
+	if err != nil {
+		return append(reasons, err)
+	}
+	_ = file.Close() // only read from
+	return reasons
+}
+
+func (b binary) openDir() (*os.Root, error) {
 	if !filepath.IsAbs(b.dir) {
 		return nil, fmt.Errorf("the path %s is not absolute", b.path())
 	}
@@ -30,14 +63,18 @@ func (b binary) open() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open plugin directory: %w", err)
 	}
-	defer func() { _ = root.Close() }() // only read from
+	return root, nil
+}
+
+func (b binary) judgeDir(root *os.Root) error {
 	dir, err := root.Stat(".")
 	if err != nil {
-		return nil, fmt.Errorf("read plugin directory %s: %w", b.dir, err)
+		return fmt.Errorf("read plugin directory %s: %w", b.dir, err)
 	}
-	if err := checkTrusted(b.dir, dir); err != nil {
-		return nil, err
-	}
+	return checkTrusted(b.dir, dir)
+}
+
+func (b binary) openFile(root *os.Root) (*os.File, error) {
 	name, err := b.follow(root)
 	if err != nil {
 		return nil, err

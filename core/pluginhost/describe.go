@@ -35,50 +35,55 @@ func CheckDescription(d *pluginapi.Description) error {
 	if _, _, ok := splitName(file); !ok {
 		return fmt.Errorf("a plugin cannot be called %s: it has to be <kind>-<name>, such as runner-acme.demo", file)
 	}
-	return checkDescription(&candidate{file: file, kind: d.Kind, name: d.Name}, d)
+	_, err := checkDescription(&candidate{file: file, kind: d.Kind, name: d.Name}, d)
+	return err
 }
 
-// checkDescription says whether the plugin is what its file name says, and makes sense.
-func checkDescription(c *candidate, d *pluginapi.Description) error {
+// checkDescription says whether the plugin is what its file name says, and makes sense. It returns the schemas of its specs.
+func checkDescription(c *candidate, d *pluginapi.Description) (specSchemas, error) {
 	switch {
 	case d.Kind != c.kind:
-		return fmt.Errorf("%s is named as a %s, but is a %s", c.binary.path(), c.kind, d.Kind)
+		return nil, fmt.Errorf("%s is named as a %s, but is a %s", c.binary.path(), c.kind, d.Kind)
 	case d.Name != c.name:
-		return fmt.Errorf("%s calls itself %q: it has to be installed or configured as %s-%s", c.binary.path(), d.Name, d.Kind, d.Name)
+		return nil, fmt.Errorf("%s calls itself %q: it has to be installed or configured as %s-%s", c.binary.path(), d.Name, d.Kind, d.Name)
 	}
 	switch size := sizeOf(d); {
 	case len(d.ActionTypes) > maxTypes:
-		return fmt.Errorf("it describes %d action types; %d are the most", len(d.ActionTypes), maxTypes)
+		return nil, fmt.Errorf("it describes %d action types; %d are the most", len(d.ActionTypes), maxTypes)
 	case len(d.Version) > maxVersion:
-		return fmt.Errorf("its version has %d bytes; %d are the most", len(d.Version), maxVersion)
+		return nil, fmt.Errorf("its version has %d bytes; %d are the most", len(d.Version), maxVersion)
 	case strings.ContainsFunc(d.Version, unprintable):
-		return errors.New("its version has characters that cannot be shown")
+		return nil, errors.New("its version has characters that cannot be shown")
 	case size > maxDescription:
-		return fmt.Errorf("its schemas and examples have %d bytes; %d are the most", size, maxDescription)
+		return nil, fmt.Errorf("its schemas and examples have %d bytes; %d are the most", size, maxDescription)
 	}
-	if err := checkSchema(d.ConfigSchema); err != nil {
-		return fmt.Errorf("schema of its configuration: %w", err)
+	if _, err := resolve(d.ConfigSchema); err != nil {
+		return nil, fmt.Errorf("schema of its configuration: %w", err)
 	}
-	if err := checkSchema(d.SettingsSchema); err != nil {
-		return fmt.Errorf("schema of its settings: %w", err)
+	if _, err := resolve(d.SettingsSchema); err != nil {
+		return nil, fmt.Errorf("schema of its settings: %w", err)
 	}
 	if isRunner := d.Kind == pluginapi.KindRunner; isRunner != (len(d.ActionTypes) > 0) {
-		return fmt.Errorf("a %s with %d action types: runners have some, all others have none", d.Kind, len(d.ActionTypes))
+		return nil, fmt.Errorf("a %s with %d action types: runners have some, all others have none", d.Kind, len(d.ActionTypes))
 	}
-	seen := map[actionKey]bool{}
+	seen, specs := map[actionKey]bool{}, specSchemas{}
 	for _, t := range d.ActionTypes {
 		if got, own := vendor(t.Name), vendor(d.Name); got != own {
-			return fmt.Errorf("action type %v: a plugin called %s can only have types called %s", keyOf(t), d.Name, pattern(own))
+			return nil, fmt.Errorf("action type %v: a plugin called %s can only have types called %s", keyOf(t), d.Name, pattern(own))
 		}
-		if err := checkActionType(t); err != nil {
-			return fmt.Errorf("action type %v: %w", keyOf(t), err)
+		spec, err := checkActionType(t)
+		if err != nil {
+			return nil, fmt.Errorf("action type %v: %w", keyOf(t), err)
 		}
 		if seen[keyOf(t)] {
-			return fmt.Errorf("action type %v: described twice", keyOf(t))
+			return nil, fmt.Errorf("action type %v: described twice", keyOf(t))
 		}
 		seen[keyOf(t)] = true
+		if spec != nil {
+			specs[keyOf(t)] = &specSchema{spec, t.SpecSchema}
+		}
 	}
-	return nil
+	return specs, nil
 }
 
 // vendor is whose a plugin or an action type is: the part of its name before the first dot; "" is ours.
@@ -100,42 +105,41 @@ func pattern(vendor string) string {
 func sizeOf(d *pluginapi.Description) int {
 	size := len(d.ConfigSchema) + len(d.SettingsSchema)
 	for _, t := range d.ActionTypes {
-		e := t.Examples
 		size += len(t.SpecSchema)
-		for _, example := range []json.RawMessage{
-			e.Succeed, e.Fail, e.Long, e.Large, e.Stubborn, e.Killed, e.Unterminated, e.Endless,
-		} {
-			size += len(example)
+		for _, example := range t.Examples.ByName() {
+			size += len(*example)
 		}
 	}
 	return size
 }
 
-func checkActionType(t pluginapi.ActionType) error {
+// checkActionType returns the schema of the type's specs, nil if it has none.
+func checkActionType(t pluginapi.ActionType) (*schema.Schema, error) {
 	switch {
 	case !typeName.MatchString(t.Name) || len(t.Name) > maxTypeName:
-		return fmt.Errorf("%q is not a name for it: a type is called vendor.name, in lower case", t.Name)
+		return nil, fmt.Errorf("%q is not a name for it: a type is called vendor.name, in lower case", t.Name)
 	case t.Runner != "" && vendor(t.Name) != "":
-		return errors.New("types of third parties have no variants")
+		return nil, errors.New("types of third parties have no variants")
 	case t.Runner != "" && !typeName.MatchString(t.Runner):
-		return fmt.Errorf("%q is not a name for its runner", t.Runner)
+		return nil, fmt.Errorf("%q is not a name for its runner", t.Runner)
 	case !tagName.MatchString(t.Tag):
-		return fmt.Errorf("%q is not a tag", t.Tag)
+		return nil, fmt.Errorf("%q is not a tag", t.Tag)
 	case len(t.SpecSchema) > maxSpecSchema:
-		return fmt.Errorf("its schema has %d bytes; %d are the most", len(t.SpecSchema), maxSpecSchema)
+		return nil, fmt.Errorf("its schema has %d bytes; %d are the most", len(t.SpecSchema), maxSpecSchema)
 	}
-	if err := checkSchema(t.SpecSchema); err != nil {
-		return fmt.Errorf("schema of its spec: %w", err)
+	spec, err := resolve(t.SpecSchema)
+	if err != nil {
+		return nil, fmt.Errorf("schema of its spec: %w", err)
 	}
-	return nil
+	return spec, nil
 }
 
-func checkSchema(text json.RawMessage) error {
+// resolve makes a schema ready; without one it returns nil.
+func resolve(text json.RawMessage) (*schema.Schema, error) {
 	if len(text) == 0 {
-		return nil
+		return nil, nil //nolint:nilnil // there is none
 	}
-	_, err := schema.Resolve(text)
-	return err
+	return schema.Resolve(text)
 }
 
 // actionKey is what decides which plugin executes an action.

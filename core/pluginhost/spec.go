@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/stroem/stroem/core/schema"
-	"github.com/stroem/stroem/pluginapi"
 )
 
 // specSchema is the schema of an action type, made ready.
@@ -18,21 +18,8 @@ type specSchema struct {
 	text json.RawMessage
 }
 
-// specSchemas makes the schemas of a description ready, which has been checked; a type without one is left out.
-func specSchemas(d *pluginapi.Description) (map[actionKey]*specSchema, error) {
-	schemas := map[actionKey]*specSchema{}
-	for _, t := range d.ActionTypes {
-		if len(t.SpecSchema) == 0 {
-			continue
-		}
-		resolved, err := schema.Resolve(t.SpecSchema)
-		if err != nil {
-			return nil, fmt.Errorf("action type %v: schema of its spec: %w", keyOf(t), err)
-		}
-		schemas[keyOf(t)] = &specSchema{resolved, t.SpecSchema}
-	}
-	return schemas, nil
-}
+// specSchemas are those of a plugin's action types; a type without one is left out.
+type specSchemas map[actionKey]*specSchema
 
 // conform returns the spec as the schema wants it: what a template rendered is text, which is taken for a number, a
 // boolean, a list or a map where the schema asks for one. A spec that does not match even so is an error that names the
@@ -96,10 +83,10 @@ func convertText(text string, schema *jsonschema.Schema) (converted any, changed
 	if len(wanted) == 0 || slices.Contains(wanted, "string") {
 		return text, false
 	}
-	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var value any
-	if decoder.Decode(&value) != nil || decoder.More() {
+	if !json.Valid([]byte(text)) || decoder.Decode(&value) != nil { // a decoder alone would leave what follows
 		return text, false
 	}
 	var kind string

@@ -26,9 +26,9 @@ const testSpecSchema = `{
 
 func conforming(t *testing.T, schema string) *specSchema {
 	t.Helper()
-	schemas, err := specSchemas(&pluginapi.Description{ActionTypes: []pluginapi.ActionType{{Name: "t", SpecSchema: json.RawMessage(schema)}}})
+	resolved, err := checkActionType(pluginapi.ActionType{Name: "t", Tag: "t", SpecSchema: json.RawMessage(schema)})
 	require.NoError(t, err)
-	return schemas[actionKey{"t", ""}]
+	return &specSchema{resolved, json.RawMessage(schema)}
 }
 
 func TestSpecsBecomeWhatTheSchemaAsksFor(t *testing.T) {
@@ -61,6 +61,7 @@ func TestSpecsThatDoNotMatch(t *testing.T) {
 		`{"url": "x", "retires": 1}`:          `spec: unknown "retires"`,
 		`{"url": "x", "retries": "many"}`:     "spec.retries: the plugin's schema asks for type: \"integer\"",
 		`{"url": "x", "retries": "1 2"}`:      "spec.retries",
+		`{"url": "x", "retries": "3]"}`:       "spec.retries",
 		`{"url": "x", "retries": "-1"}`:       "spec.retries: the plugin's schema asks for minimum: 0",
 		`{"url": "x", "codes": ["a-secret"]}`: "spec.codes",
 		`{"url": "x"`:                         "spec: not JSON",

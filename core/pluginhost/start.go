@@ -29,7 +29,7 @@ func (s *supervisor) start(stop context.Context) {
 		return
 	}
 	s.on(eventDescribed, nil)
-	health, err := s.configure(stop, i, description)
+	specs, health, err := s.configure(stop, i, description)
 	if err != nil {
 		i.stop(0)
 		e := eventLost
@@ -37,12 +37,6 @@ func (s *supervisor) start(stop context.Context) {
 			e = eventRefused
 		}
 		s.on(e, err)
-		return
-	}
-	specs, err := specSchemas(description)
-	if err != nil { // which they were checked for
-		i.stop(0)
-		s.on(eventRefused, err)
 		return
 	}
 	s.mu.Lock()
@@ -55,35 +49,37 @@ func (s *supervisor) start(stop context.Context) {
 	}
 }
 
-func (s *supervisor) configure(stop context.Context, i *instance, d *pluginapi.Description) (*pluginapi.Health, error) {
-	if err := checkDescription(s.candidate, d); err != nil {
-		return nil, &refusal{err}
+// configure takes a process from its description to its first health check. The schemas are those of its action types.
+func (s *supervisor) configure(stop context.Context, i *instance, d *pluginapi.Description) (specSchemas, *pluginapi.Health, error) {
+	specs, err := checkDescription(s.candidate, d)
+	if err != nil {
+		return nil, nil, &refusal{err}
 	}
 	if err := s.host.claim(s, d); err != nil {
-		return nil, &refusal{err}
+		return nil, nil, &refusal{err}
 	}
 	config, err := settings(s.candidate, d)
 	if err != nil {
-		return nil, &refusal{err}
+		return nil, nil, &refusal{err}
 	}
 	data, err := s.dataDir()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(stop, s.host.config.Limits.Configure)
 	defer cancel()
 	if err := i.plugin().Configure(ctx, &pluginapi.Config{Settings: config, DataDir: data}); err != nil {
 		if pluginapi.CodeOf(err) == pluginapi.CodeInvalid {
-			return nil, refuse("configure: %w", err)
+			return nil, nil, refuse("configure: %w", err)
 		}
-		return nil, fmt.Errorf("configure: %w", err)
+		return nil, nil, fmt.Errorf("configure: %w", err)
 	}
 	s.removeLost(stop, i)
 	health, err := s.health(stop, i)
 	if err != nil {
-		return nil, fmt.Errorf("ask for its health: %w", err)
+		return nil, nil, fmt.Errorf("ask for its health: %w", err)
 	}
-	return health, nil
+	return specs, health, nil
 }
 
 func (s *supervisor) dataDir() (string, error) {

@@ -25,7 +25,7 @@ type supervisor struct {
 	machine     *machine
 	current     *instance // up, whatever its health
 	description *pluginapi.Description
-	specs       map[actionKey]*specSchema // of its action types
+	specs       specSchemas // of its action types
 	lastError   string
 	cause       error         // of the last move for the worse
 	settled     chan struct{} // closed when the first start has come to something

@@ -43,7 +43,8 @@ const claimColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_
 	j.input_sealed, j.mask_sealed`
 
 // takeStops returns the stops that a worker has not been told of lately, or whose answer was lost, and notes that it is told
-// now. Its condition is that of an index in which there is hardly ever anything. A step that somebody is changing is left to the next claim.
+// now. Its condition is that of an index in which there is hardly ever anything. A step that somebody is changing is left to the
+// next claim.
 const takeStops = `
 	with due as materialized (
 		select step_id from job_step

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -65,20 +66,19 @@ const (
 	leaderLock    = "hashtext(current_schema()), 2" // held by the replica that runs the timers
 )
 
-// Lead calls lead while this replica holds the leader's lock, and returns when lead returns, when the lock cannot be had
-// now (false), or when ctx ends. The lock lives and dies with a connection of its own; lead's context ends with it.
+// leadInterval is how often a replica that does not lead asks whether it may.
+const leadInterval = time.Second
+
+// Lead waits for the leader's lock, calls lead while this replica holds it, and returns when lead returns; false if ctx ends
+// before. The lock lives and dies with a connection of its own; lead's context ends with it.
 func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (bool, error) {
 	conn, err := s.session(ctx)
 	if err != nil {
 		return false, fmt.Errorf("take the leader's lock: %w", err)
 	}
 	defer func() { _ = closeSession(ctx, conn) }()
-	var got bool
-	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock("+leaderLock+")").Scan(&got); err != nil {
-		return false, fmt.Errorf("take the leader's lock: %w", err)
-	}
-	if !got {
-		return false, nil
+	if got, err := s.awaitLock(ctx, conn); err != nil || !got {
+		return false, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	lost := make(chan error, 1)
@@ -93,4 +93,29 @@ func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (boo
 		err = fmt.Errorf("the leader's lock was lost: %w", lostErr)
 	}
 	return true, err
+}
+
+// awaitLock asks for the leader's lock until it is had, or ctx ends. It does not wait in the database, which would take the
+// statement for one that hangs.
+func (s *Store) awaitLock(ctx context.Context, conn *pgx.Conn) (got bool, err error) {
+	ticker := time.NewTicker(leadInterval)
+	defer ticker.Stop()
+	for {
+		asking, cancel := context.WithTimeout(ctx, s.timeout)
+		err := conn.QueryRow(asking, "select pg_try_advisory_lock("+leaderLock+")").Scan(&got)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return false, nil
+		case err != nil:
+			return false, fmt.Errorf("take the leader's lock: %w", err)
+		case got:
+			return true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, nil
+		case <-ticker.C:
+		}
+	}
 }

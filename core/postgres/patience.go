@@ -32,7 +32,8 @@ func Timeout(d time.Duration) Option { return func(s *Store) { s.timeout = d } }
 // errSilent is no timeout for pgx, which keeps connections that were merely interrupted.
 var errSilent = errors.New("the database has not answered in time")
 
-// unreachable makes of an error that is not about the request what callers get when it is not known whether anything is the matter with their request.
+// unreachable makes of an error that is not about the request what callers get when it is not known whether anything is the
+// matter with their request.
 func unreachable(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err

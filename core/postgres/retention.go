@@ -29,11 +29,12 @@ func (s *Store) RemoveJobs(ctx context.Context, before time.Time, limit int) (in
 	return int(tag.RowsAffected()), nil
 }
 
-// RemoveWorkers removes workers that are inactive and were last heard of before a time.
-func (s *Store) RemoveWorkers(ctx context.Context, before time.Time) (int, error) {
-	tag, err := s.read.Exec(ctx, `delete from worker w where status = 'inactive'
-		and coalesce(last_heartbeat, registered_at) < $1
-		and not exists (select from job_step s where s.worker_id = w.worker_id and s.status = 'running')`, before)
+// RemoveWorkers removes up to limit workers that are inactive and were last heard of before a time, and returns how many.
+func (s *Store) RemoveWorkers(ctx context.Context, before time.Time, limit int) (int, error) {
+	tag, err := s.read.Exec(ctx, `delete from worker where worker_id in (
+		select worker_id from worker w where status = 'inactive' and coalesce(last_heartbeat, registered_at) < $1
+			and not exists (select from job_step s where s.worker_id = w.worker_id and s.status = 'running')
+		limit $2) and status = 'inactive'`, before, limit)
 	if err != nil {
 		return 0, fmt.Errorf("remove old workers: %w", err)
 	}

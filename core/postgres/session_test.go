@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -17,9 +16,7 @@ import (
 func TestAQuietSessionGoesOn(t *testing.T) {
 	t.Parallel()
 	const timeout = 300 * time.Millisecond
-	store, err := postgres.Open(t.Context(), coretest.Postgres(t), 4, slog.New(slog.DiscardHandler), postgres.Timeout(timeout))
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	store, _ := coretest.Store(t, postgres.Timeout(timeout))
 	ctx, stop := context.WithCancel(t.Context())
 	woken, listened := make(chan struct{}, 8), make(chan error, 1)
 	go func() { listened <- store.Listen(ctx, func() { woken <- struct{}{} }, func() {}) }()
@@ -42,4 +39,50 @@ func TestAQuietSessionGoesOn(t *testing.T) {
 	}
 	stop()
 	require.ErrorIs(t, <-listened, context.Canceled)
+}
+
+// TestTheLeadPassesOn has two stores that want to lead: the second waits in one call until the first lets go.
+func TestTheLeadPassesOn(t *testing.T) {
+	t.Parallel()
+	first, url := coretest.Store(t)
+	second, err := postgres.Open(t.Context(), url, 4)
+	require.NoError(t, err)
+	t.Cleanup(second.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	leads, letGo := make(chan string, 2), make(chan struct{})
+	lead := func(store *postgres.Store, name string) <-chan error {
+		done := make(chan error, 1)
+		go func() {
+			led, err := store.Lead(ctx, func(ctx context.Context) error {
+				leads <- name
+				select {
+				case <-letGo:
+				case <-ctx.Done():
+				}
+				return ctx.Err()
+			})
+			if err == nil && !led {
+				err = errors.New(name + " did not lead")
+			}
+			done <- err
+		}()
+		return done
+	}
+	leader := func() string {
+		select {
+		case name := <-leads:
+			return name
+		case <-ctx.Done():
+			return "nobody"
+		}
+	}
+	firstDone := lead(first, "first")
+	require.Equal(t, "first", leader())
+	secondDone := lead(second, "second")
+	letGo <- struct{}{}
+	require.NoError(t, <-firstDone)
+	require.Equal(t, "second", leader())
+	letGo <- struct{}{}
+	require.NoError(t, <-secondDone)
 }

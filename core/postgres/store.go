@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"time"
 
@@ -25,7 +24,6 @@ type Store struct {
 	hot     *pgxpool.Pool // claims and transitions: few connections, their statements always prepared
 	read    *pgxpool.Pool // everything else
 	ids     stepIDs
-	logger  *slog.Logger
 	timeout time.Duration // for an answer of the database
 }
 
@@ -34,8 +32,8 @@ const hotConnections = 6
 
 // Open connects to the database at url, which must have been migrated, with up to so many connections, at least 2 (one
 // more listens). The caller closes the store.
-func Open(ctx context.Context, url string, connections int, logger *slog.Logger, options ...Option) (*Store, error) {
-	s := &Store{logger: logger, timeout: defaultTimeout}
+func Open(ctx context.Context, url string, connections int, options ...Option) (*Store, error) {
+	s := &Store{timeout: defaultTimeout}
 	for _, option := range options {
 		option(s)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -29,11 +28,9 @@ type bundle struct {
 
 func newBundle(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{url: coretest.Postgres(t), worker: uuid.New()}
+	store, url := coretest.Store(t)
+	b := &bundle{Store: store, url: url, worker: uuid.New()}
 	var err error
-	b.Store, err = postgres.Open(t.Context(), b.url, 10, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(b.Close)
 	b.route, err = b.Route(t.Context(), []string{"shell"})
 	require.NoError(t, err)
 	_, err = b.RegisterWorker(t.Context(), core.Worker{
@@ -118,7 +115,7 @@ func migrations(t *testing.T) []string {
 
 func TestOpenDoesNotTellThePassword(t *testing.T) {
 	t.Parallel()
-	_, err := postgres.Open(t.Context(), "postgres://u:very-secret@host:not-a-port/db", 10, slog.New(slog.DiscardHandler))
+	_, err := postgres.Open(t.Context(), "postgres://u:very-secret@host:not-a-port/db", 10)
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "very-secret")
 }

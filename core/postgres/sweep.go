@@ -41,8 +41,8 @@ func (s *Store) Overdue(ctx context.Context, limits core.SweepLimits) (core.Over
 	return o, nil
 }
 
-// findUnclaimable looks at the ready steps of each route that no worker covers. A worker that was heard of within the limit counts,
-// though it is gone: what it had no room for is not to fail in the minute in which it is replaced.
+// findUnclaimable looks at the ready steps of each route that no worker covers. A worker that was heard of within the limit
+// counts, though it is gone: what it had no room for is not to fail in the minute in which it is replaced.
 const findUnclaimable = `
 	select s.step_id, s.action_type, s.required_tags,
 		exists (select from worker w where w.status = 'active' and w.tags ? (s.required_tags->>0)),

@@ -4,16 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/stroem/stroem/core/coretest"
 )
 
-func TestMain(m *testing.M) {
-	code := coretest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		_, _ = os.Stderr.WriteString(err.Error() + "\n")
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(coretest.MainWithoutLeaks(m)) }

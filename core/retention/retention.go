@@ -14,7 +14,8 @@ type Store interface {
 	RemoveJobs(ctx context.Context, before time.Time, limit int) (int, error)
 	// RemoveTriggerHistory removes up to limit fires and limit deliveries from before a time, and returns how many.
 	RemoveTriggerHistory(ctx context.Context, before time.Time, limit int) (int, error)
-	RemoveWorkers(ctx context.Context, before time.Time) (int, error)
+	// RemoveWorkers removes up to limit workers that were last heard of before a time, and returns how many.
+	RemoveWorkers(ctx context.Context, before time.Time, limit int) (int, error)
 	// KnownJobs returns those of the given jobs that there are.
 	KnownJobs(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
 }
@@ -80,18 +81,18 @@ func pause(ctx context.Context, d time.Duration) {
 
 // RemoveRows removes what is too old at a time, and returns how much that was.
 func (r *Remover) RemoveRows(ctx context.Context, now time.Time) (removed int, err error) {
-	if r.Jobs > 0 {
-		for _, remove := range []func(context.Context, time.Time, int) (int, error){r.Store.RemoveJobs, r.Store.RemoveTriggerHistory} {
-			n, err := inBatches(ctx, now.Add(-r.Jobs), remove)
-			removed += n
-			if err != nil {
-				return removed, err
-			}
+	for _, kind := range []struct {
+		keep   time.Duration
+		remove func(context.Context, time.Time, int) (int, error)
+	}{{r.Jobs, r.Store.RemoveJobs}, {r.Jobs, r.Store.RemoveTriggerHistory}, {r.Workers, r.Store.RemoveWorkers}} {
+		if kind.keep == 0 {
+			continue
 		}
-	}
-	if r.Workers > 0 {
-		n, err := r.Store.RemoveWorkers(ctx, now.Add(-r.Workers))
-		return removed + n, err
+		n, err := inBatches(ctx, now.Add(-kind.keep), kind.remove)
+		removed += n
+		if err != nil {
+			return removed, err
+		}
 	}
 	return removed, nil
 }

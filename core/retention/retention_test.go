@@ -15,7 +15,6 @@ import (
 
 	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/joblog"
-	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/retention"
 )
 
@@ -34,10 +33,7 @@ const day = 24 * time.Hour
 
 func newBundle(t *testing.T) *bundle {
 	t.Helper()
-	url := coretest.Postgres(t)
-	store, err := postgres.Open(t.Context(), url, 4, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(store.Close)
+	store, url := coretest.Store(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) })
@@ -122,10 +118,13 @@ func TestManyAreRemovedInBatches(t *testing.T) {
 	b := newBundle(t)
 	b.exec(`insert into job (job_id, workspace, task_name, status, source_type, definition_hash, created_at, completed_at, open_steps)
 		select gen_random_uuid(), 'ws', 't', 'completed', 'api', 'h', $1, $1, 0 from generate_series(1, 1201)`, now.Add(-31*day))
+	b.exec(`insert into worker (worker_id, name, token_hash, status, last_heartbeat)
+		select gen_random_uuid(), 'w', decode(md5(i::text), 'hex'), 'inactive', $1 from generate_series(1, 1201) i`, now.Add(-25*time.Hour))
 	removed, err := b.RemoveRows(t.Context(), now)
 	require.NoError(t, err)
-	require.Equal(t, 1201, removed)
+	require.Equal(t, 2402, removed)
 	require.Zero(t, b.count("job"))
+	require.Zero(t, b.count("worker"))
 }
 
 func TestOldWorkersAndTheHistoryOfTriggersGo(t *testing.T) {

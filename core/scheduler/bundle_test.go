@@ -23,14 +23,12 @@ import (
 type clock struct {
 	mu      sync.Mutex
 	now     time.Time
+	longest time.Duration // that somebody wanted to wait
 	waiters map[*waiter]bool
 	waiting chan struct{} // gets a value whenever somebody begins to wait
 }
 
-type waiter struct {
-	until  time.Time
-	passed chan time.Time
-}
+type waiter struct{ passed chan time.Time }
 
 func newClock(t testing.TB, now string) *clock {
 	return &clock{now: at(t, now), waiters: map[*waiter]bool{}, waiting: make(chan struct{}, 1000)}
@@ -52,7 +50,8 @@ func (c *clock) Now() time.Time {
 func (c *clock) After(d time.Duration) (<-chan time.Time, func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w := &waiter{c.now.Add(d), make(chan time.Time, 1)}
+	c.longest = max(c.longest, d)
+	w := &waiter{make(chan time.Time, 1)}
 	c.waiters[w] = true
 	c.waiting <- struct{}{}
 	return w.passed, func() {
@@ -93,10 +92,7 @@ type bundle struct {
 func newBundle(t *testing.T, now string, triggers map[string]*core.Trigger) *bundle {
 	t.Helper()
 	b := &bundle{t: t, clock: newClock(t, now), contents: map[string]*core.Workspace{"ws": content(triggers)}, changed: make(chan struct{})}
-	var err error
-	b.store, err = postgres.Open(t.Context(), coretest.Postgres(t), 10, slog.New(slog.DiscardHandler))
-	require.NoError(t, err)
-	t.Cleanup(b.store.Close)
+	b.store, _ = coretest.Store(t)
 	b.engine = engine.New(b.store, b, slog.New(slog.NewTextHandler(t.Output(), nil)), engine.Config{})
 	background(t, func(ctx context.Context) { b.engine.Run(ctx) })
 	return b

@@ -1,46 +1,18 @@
 package scheduler
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/cron"
 )
 
-// timetable says when a trigger fires.
-type timetable struct {
-	schedule *cron.Schedule
-	zone     *time.Location
-}
-
-func newTimetable(expression, timezone string) (timetable, error) {
-	schedule, err := cron.Parse(expression)
-	if err != nil {
-		return timetable{}, fmt.Errorf("cron: %w", err)
-	}
-	zone, err := time.LoadLocation(timezone) // "" is UTC
-	if err != nil {
-		return timetable{}, fmt.Errorf("timezone: %w", err)
-	}
-	return timetable{schedule, zone}, nil
-}
-
-// after is the first instant later than t; the zero time if there is none.
-func (tt timetable) after(t time.Time) time.Time {
-	next := tt.schedule.Next(t.In(tt.zone))
-	if next.IsZero() {
-		return time.Time{}
-	}
-	return next.UTC()
-}
-
-// last is the latest instant from first, which is one, to now; missed is how many there were from first on before it, of which
-// at most core.MaxMissed are counted.
-func (tt timetable) last(first, now time.Time) (last time.Time, missed int) {
+// last is the latest instant of a timetable from first, which is one, to now; missed is how many there were from first on before
+// it, of which at most core.MaxMissed are counted.
+func last(tt *cron.Timetable, first, now time.Time) (last time.Time, missed int) {
 	last = first
 	for missed < core.MaxMissed {
-		next := tt.after(last)
+		next := tt.After(last)
 		if next.IsZero() || next.After(now) {
 			return last, missed
 		}
@@ -53,12 +25,12 @@ func (tt timetable) last(first, now time.Time) (last time.Time, missed int) {
 		if !from.After(last) {
 			from = last
 		}
-		next := tt.after(from)
+		next := tt.After(from)
 		if from.After(last) && (next.IsZero() || next.After(now)) {
 			continue
 		}
 		for !next.IsZero() && !next.After(now) {
-			last, next = next, tt.after(next)
+			last, next = next, tt.After(next)
 		}
 		return last, missed
 	}

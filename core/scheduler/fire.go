@@ -38,8 +38,8 @@ func (s *Scheduler) fireAll(ctx context.Context, due []*entry) error {
 // fire runs the task of a trigger once for all instants that have passed, and moves it on to the next.
 func (s *Scheduler) fire(ctx context.Context, e *entry, now time.Time) error {
 	fire := core.Fire{Workspace: e.Workspace, Trigger: e.Trigger}
-	fire.At, fire.Missed = e.timetable.last(e.NextFire, now)
-	fire.Next = e.timetable.after(fire.At)
+	fire.At, fire.Missed = last(e.timetable, e.NextFire, now)
+	fire.Next = e.timetable.After(fire.At)
 	result := tally.FiredJob
 	failpoint.Hit("fire.before")
 	err := s.execute(ctx, fire)

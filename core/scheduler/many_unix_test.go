@@ -13,8 +13,8 @@ import (
 	"github.com/stroem/stroem/core"
 )
 
-// TestTenThousandTriggers measures the start with that many, first as new ones and then as known ones, and what they cost
-// while the clock is only looked at.
+// TestTenThousandTriggers measures the start with that many, first as new ones and then as known ones, and what the scheduler
+// does while the clock is only looked at. tests/e2e measures a whole server at rest.
 func TestTenThousandTriggers(t *testing.T) {
 	t.Parallel()
 	triggers := map[string]*core.Trigger{}

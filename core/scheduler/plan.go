@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/cron"
 )
 
 // planned is what becomes of the schedules.
@@ -30,15 +31,15 @@ func plan(triggers map[string]map[string]*core.Trigger, known map[key]*entry, no
 			if e == nil || e.Cron != t.Cron || e.Timezone != t.Timezone {
 				e = &entry{Schedule: core.Schedule{Workspace: workspace, Trigger: name, Cron: t.Cron, Timezone: t.Timezone}, place: absent}
 			}
-			if e.timetable.schedule == nil {
+			if e.timetable == nil {
 				var err error
-				if e.timetable, err = newTimetable(t.Cron, t.Timezone); err != nil {
+				if e.timetable, err = cron.NewTimetable(t.Cron, t.Timezone); err != nil {
 					p.problems = append(p.problems, problem{k, err})
 					continue
 				}
 			}
 			if known[k] != e {
-				e.NextFire = e.timetable.after(now)
+				e.NextFire = e.timetable.After(now)
 				p.save = append(p.save, e.Schedule)
 			}
 			p.entries[k] = e
@@ -49,6 +50,7 @@ func plan(triggers map[string]map[string]*core.Trigger, known map[key]*entry, no
 			continue
 		}
 		if of, configured := triggers[k.workspace]; configured && of == nil {
+			e.timetable = nil
 			p.entries[k] = e
 			continue
 		}

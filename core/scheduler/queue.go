@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/cron"
 )
 
 // key names a trigger among those of all workspaces.
@@ -13,8 +14,8 @@ type key struct{ workspace, trigger string }
 // entry is a trigger that fires by time.
 type entry struct {
 	core.Schedule
-	timetable timetable
-	place     int // in the queue
+	timetable *cron.Timetable // nil: its workspace is not loaded
+	place     int             // in the queue
 }
 
 // absent is the place of an entry that is not in the queue.

@@ -146,7 +146,7 @@ func (s *Scheduler) reload(ctx context.Context) error {
 	s.entries, s.queue = p.entries, nil
 	for _, e := range s.entries {
 		e.place = absent
-		if e.timetable.schedule != nil { // else its workspace is not loaded
+		if e.timetable != nil { // else its workspace is not loaded
 			s.queue.put(e)
 		}
 	}

@@ -79,6 +79,9 @@ func TestClockIsSet(t *testing.T) {
 		require.Equal(t, append(before, step.want...), b.instants("quarterly"), "at %s", step.now)
 	}
 	require.Len(t, b.jobs(), 4)
+	b.clock.mu.Lock()
+	defer b.clock.mu.Unlock()
+	require.Equal(t, 15*time.Second, b.clock.longest, "timers do not notice that a clock is set: it is looked at now and then")
 }
 
 func TestClockIsSetBackWhileNobodyRuns(t *testing.T) {
@@ -141,6 +144,13 @@ func TestWorkspaceThatIsNotLoadedKeepsItsSchedules(t *testing.T) {
 	b.load("other", other())
 	b.settle()
 	require.Len(t, b.fires("other", "a"), 1, "it was missed, and is made up for")
+	b.load("other", nil)
+	b.settle()
+	b.pass(at(t, "2026-03-03T11:30:00Z"))
+	require.Len(t, b.jobs(), 1)
+	b.load("other", other())
+	b.settle()
+	require.Len(t, b.fires("other", "a"), 2)
 	b.mu.Lock()
 	delete(b.contents, "other")
 	b.mu.Unlock()

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/stroem/stroem/core/coretest"
 )
 
@@ -33,13 +31,5 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "build the plugin:", err)
 		return 1
 	}
-	code := coretest.Main(m)
-	// fasthttp's clock for its Date header cannot be stopped, and its pools notice only every ten seconds that they are.
-	err = goleak.Find(goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
-	if err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	return code
+	return coretest.MainWithoutLeaks(m, coretest.FastHTTP()...)
 }

@@ -72,7 +72,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err := postgres.Migrate(ctx, url); err != nil {
 		return err
 	}
-	store, err := postgres.Open(ctx, url, s.config.DB.MaxConnections, s.logger, postgres.Timeout(s.config.DB.Timeout))
+	store, err := postgres.Open(ctx, url, s.config.DB.MaxConnections, postgres.Timeout(s.config.DB.Timeout))
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os/exec"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 )
 
 // ClientConfig returns what go-plugin needs to start cmd as a plugin. The plugin sees cmd.Env and nothing of the host's
-// own environment; use [Env] to tell it the log level. The caller may set Logger, SecureConfig, Stderr and the like.
+// own environment; [Environ] and [Env] are for that. The caller may set Logger, SecureConfig, Stderr and the like.
 //
 // A config, and the command in it, is good for one start only. See the caveats of go-plugin: Kill blocks for ever on a
 // plugin that hangs, and a plugin has really started only when it has answered Describe.
@@ -43,9 +42,6 @@ func DialOptions() []grpc.DialOption {
 			grpc.ForceCodecV2(wire.Codec())),
 	}
 }
-
-// Env returns the environment variables by which a plugin learns what it should log.
-func Env(level slog.Level) []string { return []string{wire.LogLevelEnv + "=" + level.String()} }
 
 // Connect starts the plugin, if that has not happened yet, and returns the connection to it. Errors are those of the
 // start: not executable, not a plugin, wrong protocol version, wrong checksum, no answer in time.

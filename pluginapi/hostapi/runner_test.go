@@ -47,9 +47,9 @@ func (s *scripted) Run(ctx context.Context, req *pluginapi.RunRequest, out plugi
 func (*scripted) Remove(context.Context, *pluginapi.RemoveRequest) error { return nil }
 
 // connect returns the runner at the other end of a connection, not yet configured.
-func connect(t *testing.T, s *scripted) *hostapi.Runner {
+func connect[P pluginapi.Plugin](t *testing.T, plugin P) *hostapi.Runner {
 	t.Helper()
-	return hostapi.NewRunner(plugintest.InProcess(func() *scripted { return s })(t), "runner(scripted)")
+	return hostapi.NewRunner(plugintest.InProcess(func() P { return plugin })(t), "runner(scripted)")
 }
 
 func configured(t *testing.T, s *scripted) *hostapi.Runner {

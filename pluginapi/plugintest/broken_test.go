@@ -63,13 +63,18 @@ func check(t *testing.T, breakages ...string) (rules []string, outcomes []plugin
 
 func TestAGoodRunnerPasses(t *testing.T) {
 	t.Parallel()
-	rules, outcomes := check(t)
-	require.Empty(t, rules)
-	for _, o := range outcomes {
-		if o.Status != plugintest.Passed {
-			require.Equal(t, plugintest.NotCovered, o.Status)
-			require.Contains(t, o.Needs, "for test.detached", "%+v", o)
-		}
+	for name, habits := range map[string][]string{"at once": nil, "streams end late": {"ends-late"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rules, outcomes := check(t, habits...)
+			require.Empty(t, rules)
+			for _, o := range outcomes {
+				if o.Status != plugintest.Passed {
+					require.Equal(t, plugintest.NotCovered, o.Status)
+					require.Contains(t, o.Needs, "for test.detached", "%+v", o)
+				}
+			}
+		})
 	}
 }
 
@@ -115,6 +120,14 @@ func TestBreakagesAreFoundAndNamed(t *testing.T) {
 			"leaves-processes": {"runner/host-gone", "runner/nothing-left", "runner/remove-lost"},
 			"stop-only-once":   {"runner/stop-twice"},
 		},
+		{
+			"accepts-any-config":  {"plugin/bad-config"},
+			"id-twice":            {"runner/run-id"},
+			"schema-is-a-list":    {"plugin/schemas"},
+			"type-without-schema": {"runner/action-type"},
+			"wears-out":           {"runner/parallel"},
+		},
+		{"outlives-stream": {"runner/nothing-left", "runner/stream-cancelled"}},
 		{
 			"gathers-output":      {"runner/back-pressure"},
 			"outlives-host":       {"plugin/host-gone"},

@@ -47,7 +47,7 @@ func noHost() string {
 // hostOrder tells the host what to do, hostReport what became of it.
 type hostOrder struct {
 	Plugin  *command
-	Config  json.RawMessage // nil: the plugin is not configured
+	Config  json.RawMessage `json:",omitempty"` // nil: the plugin is not configured; null would be settings
 	DataDir string
 	Run     []byte // a RunRequest, encoded; nil: nothing is run
 }

@@ -136,6 +136,16 @@ func TestDefectsOfSourcesAreFound(t *testing.T) {
 	}
 }
 
+// TestHistoryIsTried claims a history for a source that has none.
+func TestHistoryIsTried(t *testing.T) {
+	t.Parallel()
+	opts := inlineOptions()
+	opts.KeepsHistory = true
+	require.Equal(t, []string{"source/history"}, broken(t, func(t plugintest.TB) []plugintest.Case {
+		return plugintest.SourceCases(t, plugintest.InProcess(func() pluginapi.Source { return &inline{} }), opts)
+	}))
+}
+
 // TestAnyWorkspaceCanBeTried leaves out what the suite need not know: content, and how to change it.
 func TestAnyWorkspaceCanBeTried(t *testing.T) {
 	t.Parallel()

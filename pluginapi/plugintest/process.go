@@ -23,12 +23,6 @@ type command struct {
 	Tmp  string // for its TMPDIR; "": a new directory, removed with the process
 }
 
-// passed are the variables that a plugin sees of the host's, as with a real host.
-var passed = []string{
-	"PATH", "HOME", "TZ", "LANG", "USER", "SHELL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
-	"no_proxy", "SYSTEMROOT", "USERPROFILE", "PATHEXT", "COMSPEC",
-}
-
 // process is the process of a plugin, in a process group of its own.
 type process struct {
 	command *command
@@ -56,12 +50,8 @@ func launch(c *command) (*process, *grpc.ClientConn, error) {
 		tmp = made
 	}
 	cmd := exec.Command(c.Path, c.Args...) //nolint:noctx // the caller names the program; end ends it
-	cmd.Env = append(hostapi.Env(slog.LevelDebug), "TMPDIR="+tmp, "TEMP="+tmp, "TMP="+tmp)
-	for _, name := range passed {
-		if value, ok := os.LookupEnv(name); ok {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
+	cmd.Env = append(hostapi.Environ(os.Environ()), "TMPDIR="+tmp, "TEMP="+tmp, "TMP="+tmp)
+	cmd.Env = append(cmd.Env, hostapi.Env(slog.LevelDebug)...)
 	cmd.SysProcAttr = ownGroup()
 	p := &process{command: c, cmd: cmd, log: &stderrLog{}, printed: &stderrLog{}, tmp: made}
 	cfg := hostapi.ClientConfig(cmd)

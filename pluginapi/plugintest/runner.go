@@ -67,18 +67,10 @@ func RunnerCases(t TB, open Opener, opts RunnerOptions) []Case {
 
 // merge returns the examples with those of other that are set in their place.
 func merge(examples, other pluginapi.Examples) pluginapi.Examples {
-	for _, field := range []struct{ to, from *json.RawMessage }{
-		{&examples.Succeed, &other.Succeed},
-		{&examples.Fail, &other.Fail},
-		{&examples.Long, &other.Long},
-		{&examples.Large, &other.Large},
-		{&examples.Stubborn, &other.Stubborn},
-		{&examples.Killed, &other.Killed},
-		{&examples.Unterminated, &other.Unterminated},
-		{&examples.Endless, &other.Endless},
-	} {
-		if len(*field.from) > 0 {
-			*field.to = *field.from
+	fields := examples.ByName()
+	for name, example := range other.ByName() {
+		if len(*example) > 0 {
+			*fields[name] = *example
 		}
 	}
 	return examples

@@ -88,7 +88,7 @@ func (f *flight) read(ctx context.Context, stream eventStream) {
 	for {
 		event, err := stream.Recv()
 		if err != nil {
-			f.end(err)
+			f.end(err, ctx.Err() != nil)
 			return
 		}
 		f.take(event, time.Now())
@@ -174,10 +174,13 @@ func isClosed(ch <-chan struct{}) bool {
 	}
 }
 
-func (f *flight) end(err error) {
+// end takes in how the stream ended. One that was given up tells nothing about the plugin's end of it.
+func (f *flight) end(err error, givenUp bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	case givenUp:
+		f.err = err
 	case !errors.Is(err, io.EOF) && f.finished != nil:
 		f.breach(ruleFinished, "the stream did not end with status OK after finished, but with %v", err)
 	case !errors.Is(err, io.EOF):

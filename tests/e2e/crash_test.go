@@ -208,10 +208,7 @@ func TestKillPostgreSQL(t *testing.T) {
 	require.NoError(t, os.Chmod(dir, 0o711))
 	options := pgserver.Options{Dir: filepath.Join(dir, "pg")}
 	database, err := pgserver.Start(t.Context(), options)
-	if err != nil && !coretest.Required("postgres") {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
+	coretest.Started(t, err)
 	t.Cleanup(func() { database.Stop() })
 	options.Port = database.Port()
 	require.NoError(t, postgres.Migrate(t.Context(), database.URL()))

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"google.golang.org/grpc"
 )
 
 // faults are what is wrong with the runner.
@@ -27,8 +29,9 @@ type faults struct {
 	stateHasEnv        bool
 	stoppedIsSuccess   bool
 	// On the wire.
-	events []func() rewriter
-	calls  []call
+	events  []func() rewriter
+	streams []grpc.StreamServerInterceptor
+	calls   []call
 }
 
 // breakages are the faults that there are, by name.
@@ -61,17 +64,29 @@ var breakages = map[string]func(f *faults){
 	"started-late":       onEvents(startedLate),
 	"wrong-order":        onEvents(wrongOrder),
 
+	"ends-late":       onStreams(endsLate), // which is allowed
+	"id-twice":        onStreams(idTwice),
+	"outlives-stream": onStreams(outlivesStream),
+	"wears-out":       onStreams(wearsOut),
+
+	"accepts-any-config":   onCalls(acceptsAnyConfig),
 	"configured-again":     onCalls(configuredAgain),
 	"ignores-stop":         onCalls(ignoresStop),
 	"remove-does-nothing":  onCalls(removeDoesNothing),
+	"schema-is-a-list":     onCalls(schemaIsAList),
 	"small-messages":       onCalls(smallMessages),
 	"stop-only-once":       onCalls(stopOnlyOnce),
+	"type-without-schema":  onCalls(typeWithoutSchema),
 	"unhealthy-in-silence": onCalls(unhealthyInSilence),
 	"works-unconfigured":   onCalls(worksUnconfigured),
 }
 
 func onEvents(rewrite func() rewriter) func(*faults) {
 	return func(f *faults) { f.events = append(f.events, rewrite) }
+}
+
+func onStreams(interceptor grpc.StreamServerInterceptor) func(*faults) {
+	return func(f *faults) { f.streams = append(f.streams, interceptor) }
 }
 
 func onCalls(answer call) func(*faults) {

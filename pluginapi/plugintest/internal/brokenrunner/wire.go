@@ -34,6 +34,7 @@ func (f *faults) interceptors() []grpc.ServerOption {
 				return next(srv, &rewritten{stream, rewrite()})
 			}))
 	}
+	opts = append(opts, grpc.ChainStreamInterceptor(f.streams...))
 	for _, answer := range f.calls {
 		opts = append(opts, grpc.ChainUnaryInterceptor(
 			func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -292,6 +293,30 @@ func unhealthyInSilence(req any, next func() (any, error)) (any, error) {
 	resp, err := next()
 	if _, isHealth := req.(*pluginv1.CheckHealthRequest); isHealth && err == nil {
 		return &pluginv1.CheckHealthResponse{State: pluginv1.HealthState_HEALTH_STATE_UNHEALTHY}, nil
+	}
+	return resp, err
+}
+
+func acceptsAnyConfig(req any, next func() (any, error)) (any, error) {
+	resp, err := next()
+	if _, isConfigure := req.(*pluginv1.ConfigureRequest); isConfigure && status.Code(err) == codes.InvalidArgument {
+		return &pluginv1.ConfigureResponse{}, nil
+	}
+	return resp, err
+}
+
+func schemaIsAList(_ any, next func() (any, error)) (any, error) {
+	resp, err := next()
+	if description, ok := resp.(*pluginv1.DescribeResponse); ok {
+		description.ConfigSchema = []byte("[]")
+	}
+	return resp, err
+}
+
+func typeWithoutSchema(_ any, next func() (any, error)) (any, error) {
+	resp, err := next()
+	if description, ok := resp.(*pluginv1.DescribeResponse); ok {
+		description.ActionTypes[0].SpecSchema = nil
 	}
 	return resp, err
 }
