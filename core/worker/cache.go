@@ -110,7 +110,7 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (di
 		}
 		if r.err == nil {
 			if unlock, err := lockRevision(dir, false); err == nil {
-				return dir, sync.OnceFunc(func() { unlock(); c.release(r) }), nil
+				return dir, sync.OnceFunc(c.end(dir, r, unlock)), nil
 			} else if !errors.Is(err, fs.ErrNotExist) {
 				c.release(r)
 				return "", nil, fmt.Errorf("lock the workspace: %w", err)
@@ -129,16 +129,27 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (di
 func (c *cache) hold(workspace, rev string) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := c.revisions[filepath.Join(c.dir, workspace, rev)]
+	dir := filepath.Join(c.dir, workspace, rev)
+	r := c.revisions[dir]
 	if r == nil {
 		return func() {}
 	}
-	unlock, err := lockRevision(filepath.Join(c.dir, workspace, rev), false)
+	unlock, err := lockRevision(dir, false)
 	if err != nil {
 		return func() {}
 	}
 	r.users++
-	return func() { unlock(); c.release(r) }
+	return c.end(dir, r, unlock)
+}
+
+// end returns what ends a use, and leaves its time for workers to come.
+func (c *cache) end(dir string, r *revision, unlock func()) func() {
+	return func() {
+		now := time.Now()
+		_ = os.Chtimes(dir, now, now) // or it only goes earlier
+		unlock()
+		c.release(r)
+	}
 }
 
 // use counts a user of a directory; mine means that the caller has to fill it.

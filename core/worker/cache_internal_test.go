@@ -283,6 +283,12 @@ func TestCacheOfAnEarlierWorker(t *testing.T) {
 	_, release = mustGet(t, c, "r5")
 	release()
 	require.Equal(t, []string{"file", "r2", "r4.B.partial", "r5"}, revisions(t, c), "r1 was not used for longest")
+	_, release = mustGet(t, c, "r2")
+	release()
+	next := openCache(t, dir, 2500)
+	_, release = mustGet(t, next, "r6")
+	release()
+	require.Equal(t, []string{"file", "r2", "r4.B.partial", "r6"}, revisions(t, next), "r2 was used after r5 had come")
 }
 
 // Workers on one machine may share a cache. What one of them uses, no limit of another removes.
