@@ -3,8 +3,6 @@
 package engine_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,9 +16,6 @@ import (
 // TestWhatValsBringsIsSecret has the filter vals at every place where there can be templates, in the job, below it and in its
 // hook. Not parallel: PATH belongs to the process.
 func TestWhatValsBringsIsSecret(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "vals"), []byte("#!/bin/sh\nexec sed 's|ref+x://|resolved-|g'\n"), 0o700))
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	filter := func(name string) string { return "{{ 'ref+x://" + name + "'|vals }}" }
 	ws := flow(map[string]core.FlowStep{
 		"a": {Input: map[string]any{"flow": filter("flow"), "job": "{{ input.job }}"}},
@@ -40,6 +35,7 @@ func TestWhatValsBringsIsSecret(t *testing.T) {
 		Type: "shell", Spec: map[string]any{"cmd": "true"}, Input: map[string]core.InputField{"n": {Type: "integer", Default: filter("wrong")}},
 	}
 	b := newBundle(t, ws, engine.Config{})
+	coretest.Programs(t, map[string]string{"vals": "exec sed 's|ref+x://|resolved-|g'\n"})
 	w := b.worker(t, "w")
 	id := b.execute(t, nil)
 	masks := map[string][]string{}
