@@ -36,8 +36,9 @@ files, and tells every problem with its file, line and column. A file in a works
 the others there, and its own problems are told.
 
 Neither a server nor a worker is needed. Actions of a type that a third party's plugin offers are checked with the schemas of
-the plugins that --plugin and --plugins-dir name; these are started, and asked for what a schema cannot say, too. Secrets are not rendered, so that the
-server's environment is not needed, and of a *.sops.yaml file that cannot be decrypted here the names of the secrets are taken.
+the plugins that --plugin and --plugins-dir name; these are started, and asked for what a schema cannot say, too. Secrets are
+not rendered, so that the server's environment is not needed, and of a *.sops.yaml file that cannot be decrypted here the
+names of the secrets are taken.
 
 Exit codes: 0 no errors · 1 errors, or with --strict warnings · 2 wrong usage.`,
 		Example: `  stroem validate

@@ -6,6 +6,8 @@ import (
 	"maps"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/mask"
+	"github.com/stroem/stroem/core/template"
 )
 
 // childOf is a step that runs a task, with what its input is rendered from.
@@ -34,23 +36,26 @@ func (e *Engine) newChild(ctx context.Context, of *childOf) (c child, err error)
 		return c, stepError(of.step, err)
 	}
 	secrets := e.secrets(of.job.Workspace)
+	rendering, found := template.Collect(ctx)
 	input := step.flow.Input
 	if step.rendering.input.dynamic() {
 		vars, err := contextOf(of.input, of.outputs, secrets)
 		if err != nil {
 			return c, err
 		}
-		value, err := step.rendering.input.render(ctx, vars)
+		value, err := step.rendering.input.render(rendering, vars)
 		if err != nil {
 			return c, core.Errorf(core.CodeInvalid, "", "Step '%s': cannot render %s", of.step, err)
 		}
 		input, _ = value.(map[string]any)
 	}
-	input, err = e.checkActionInput(ctx, step.action, secrets, maps.Clone(orEmpty(input)))
+	input, err = e.checkActionInput(rendering, step.action, secrets, maps.Clone(orEmpty(input)))
+	resolved := mask.Values(found())
 	if err != nil {
-		return c, stepError(of.step, err)
+		return c, stepError(of.step, maskError(mask.New(resolved), err))
 	}
-	_, masker, err := e.forJob(of.known)
+	known := of.known.with(resolved) // the job above learns of them when this one has ended
+	_, masker, err := e.forJob(known)
 	if err != nil {
 		return c, err
 	}
@@ -64,7 +69,7 @@ func (e *Engine) newChild(ctx context.Context, of *childOf) (c child, err error)
 	}
 	c.jobs, _, err = e.newJob(ctx, origin{
 		workspace: of.job.Workspace, task: task, revision: of.job.Revision, digest: of.job.RevisionDigest, plan: p, input: input, convert: true,
-		secret: of.known.ownValues(), source: core.SourceTask, sourceID: of.job.ID.String() + "/" + of.step,
+		secret: known.ownValues(), source: core.SourceTask, sourceID: of.job.ID.String() + "/" + of.step,
 		parent: of.job.ID, parentStep: of.step, hookOf: of.job.OriginJobID, depth: of.job.Depth + 1,
 	})
 	return c, stepError(of.step, err)

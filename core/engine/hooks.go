@@ -13,6 +13,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/failpoint"
+	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/core/template"
 )
 
@@ -98,13 +99,15 @@ func (e *Engine) hookJob(ctx context.Context, job *core.Job, p *plan, known *job
 	if err != nil {
 		return nil, core.Errorf(core.CodeInvalid, "template_invalid", "%s", err)
 	}
-	value, err := compiled.render(ctx, vars)
+	rendering, found := template.Collect(ctx)
+	value, err := compiled.render(rendering, vars)
 	if err != nil {
 		return nil, core.Errorf(core.CodeInvalid, "", "cannot render %s", err)
 	}
 	input, _ := value.(map[string]any)
 	o := origin{
-		workspace: job.Workspace, revision: job.Revision, digest: job.RevisionDigest, input: input, convert: true, secret: known.ownValues(),
+		workspace: job.Workspace, revision: job.Revision, digest: job.RevisionDigest, input: input, convert: true,
+		secret: known.with(mask.Values(found())).ownValues(),
 		source: core.SourceHook, sourceID: fmt.Sprintf("%s/%s/%s/%s", job.Workspace, job.TaskName, job.ID, place), hookOf: job.ID,
 	}
 	if action.Type == core.TypeTask {

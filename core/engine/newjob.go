@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/core/template"
 	"github.com/stroem/stroem/core/workflow"
 )
@@ -39,9 +41,11 @@ func (e *Engine) newJob(ctx context.Context, o origin) (jobs []core.NewJob, inpu
 		return nil, nil, core.Errorf(core.CodeInvalid, "nested_too_deep", "Task '%s' is below %d others, beyond the maximum nesting depth (%d)", o.task, o.depth, maxDepth)
 	}
 	task, secrets := &o.plan.definition.Task, e.secrets(o.workspace)
-	values, err := e.jobInput(ctx, task, secrets, o.input, o.convert)
+	rendering, found := template.Collect(ctx)
+	values, err := e.jobInput(rendering, task, secrets, o.input, o.convert)
+	resolved := mask.Values(found())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, maskError(mask.New(resolved), err)
 	}
 	if input, err = encodeInput(values); err != nil {
 		return nil, nil, err
@@ -62,7 +66,7 @@ func (e *Engine) newJob(ctx context.Context, o origin) (jobs []core.NewJob, inpu
 	if job.Mode == "" {
 		job.Mode = "distributed"
 	}
-	known := &jobSecrets{workspace: o.workspace, own: unique(append(fieldValues(secretFields(task.Input), values), o.secret...), nil)}
+	known := &jobSecrets{workspace: o.workspace, own: unique(slices.Concat(fieldValues(secretFields(task.Input), values), o.secret, resolved), nil)}
 	if err := e.hideInput(&job.Job, secretFields(task.Input), known, input); err != nil {
 		return nil, nil, err
 	}

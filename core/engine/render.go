@@ -11,6 +11,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/core/template"
 	"github.com/stroem/stroem/core/workflow"
 )
@@ -79,37 +80,22 @@ func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep, known *job
 		return renderedStep{}, core.Errorf(core.CodeInvalid, "sealed", "Cannot %s", err)
 	}
 	secrets := e.secrets(c.Workspace)
-	var r renderedStep
-	input := step.flow.Input
-	switch {
-	case p.definition.Hook:
-		if input, err = e.jobInputOf(c); err != nil {
-			return renderedStep{}, err
-		}
-	case step.rendering.input.dynamic():
-		vars, err := e.stepContext(ctx, c, step, secrets)
-		if err != nil {
-			return renderedStep{}, err
-		}
-		value, err := step.rendering.input.render(ctx, vars)
-		if err != nil {
-			return renderedStep{}, core.Errorf(core.CodeInvalid, "", "Cannot render %s", err)
-		}
-		input, _ = value.(map[string]any)
-		r.changed = true
-	}
-	if len(step.action.Input) > 0 {
-		if input, err = e.checkActionInput(ctx, step.action, secrets, input); err != nil {
-			return renderedStep{}, err
-		}
-		r.changed = true
+	rendering, found := template.Collect(ctx)
+	input, changed, err := e.stepInput(rendering, c, p, step, secrets)
+	var action json.RawMessage
+	if err == nil {
+		action, err = step.renderAction(rendering, template.Context{"input": orEmpty(input), "secret": secrets})
 	}
 	fields := secretFields(step.action.Input)
-	if err := e.learn(ctx, c.JobID, known, fieldValues(fields, input)); err != nil {
+	if err := e.learn(ctx, c.JobID, known, append(fieldValues(fields, input), mask.Values(found())...)); err != nil {
+		return renderedStep{}, err
+	}
+	if err != nil { // which may tell of a secret, and is masked with what is known by now
 		return renderedStep{}, err
 	}
 	values, masker, _ := e.forJob(known) // as above
-	r.claim = newClaimed(c, values)
+	r := renderedStep{claim: newClaimed(c, values), changed: changed}
+	r.claim.ActionSpec = action
 	if r.claim.Input, err = json.Marshal(orEmpty(input)); err != nil {
 		return renderedStep{}, fmt.Errorf("encode input: %w", err)
 	}
@@ -122,8 +108,37 @@ func (e *Engine) renderStep(ctx context.Context, c *core.ClaimedStep, known *job
 			return renderedStep{}, err
 		}
 	}
-	r.claim.ActionSpec, err = step.renderAction(ctx, template.Context{"input": orEmpty(input), "secret": secrets})
-	return r, err
+	return r, nil
+}
+
+// stepInput is the input of a claimed step, rendered and held against what its action declares, and whether it is another one
+// than the step was made with.
+func (e *Engine) stepInput(ctx context.Context, c *core.ClaimedStep, p *plan, step *planStep, secrets map[string]any) (
+	input map[string]any, changed bool, err error,
+) {
+	input = step.flow.Input
+	switch {
+	case p.definition.Hook:
+		if input, err = e.jobInputOf(c); err != nil {
+			return nil, false, err
+		}
+	case step.rendering.input.dynamic():
+		vars, err := e.stepContext(ctx, c, step, secrets)
+		if err != nil {
+			return nil, false, err
+		}
+		value, err := step.rendering.input.render(ctx, vars)
+		if err != nil {
+			return nil, false, core.Errorf(core.CodeInvalid, "", "Cannot render %s", err)
+		}
+		input, _ = value.(map[string]any)
+		changed = true
+	}
+	if len(step.action.Input) > 0 {
+		input, err = e.checkActionInput(ctx, step.action, secrets, input)
+		changed = true
+	}
+	return input, changed, err
 }
 
 // checkActionInput holds an input against what the action declares. What templates and YAML give as a string is

@@ -138,6 +138,16 @@ func (s *jobSecrets) add(values []string) {
 	}
 }
 
+// with returns them together with further values, which s itself does not take in.
+func (s *jobSecrets) with(values []string) *jobSecrets {
+	if len(values) == 0 {
+		return s
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &jobSecrets{workspace: s.workspace, broken: s.broken, own: unique(slices.Concat(s.own, values), nil)}
+}
+
 // ownValues are the values that are secret in the job beyond those of its workspace.
 func (s *jobSecrets) ownValues() []string {
 	s.mu.Lock()

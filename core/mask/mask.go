@@ -5,6 +5,7 @@ package mask
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"sort"
 )
@@ -20,18 +21,22 @@ const MinLength = 4
 //
 // Where secrets overlap, all of them are covered and one mark stands for them together.
 type Masker struct {
-	numbers  bool     // one of the values is the text of a number
-	patterns [][]byte // sorted, unique, each at least MinLength long
-	heads    map[uint32]span
+	numbers  bool            // one of the values is the text of a number
+	patterns [][]byte        // sorted, unique, each at least MinLength long
+	heads    []span          // a hash table, a quarter full at most; see slot
+	shift    uint            // makes a place in heads of a hash
 	filter   [1 << 10]uint64 // a bit for every hash of a pattern's head: nearly every position is dismissed here
 }
 
 // span is the range of patterns that start with the same MinLength bytes.
-type span struct{ from, to int }
+type span struct {
+	head     uint32
+	from, to int // to is 0 where there is none
+}
 
 // New returns a Masker for the values. Values shorter than four bytes, without blanks around them, are not masked.
 func New(values []string) *Masker {
-	m := &Masker{heads: map[uint32]span{}}
+	m := &Masker{}
 	for _, value := range values {
 		m.numbers = m.numbers || isNumber([]byte(value))
 		for _, form := range forms(value) {
@@ -42,21 +47,32 @@ func New(values []string) *Masker {
 	}
 	slices.SortFunc(m.patterns, bytes.Compare)
 	m.patterns = slices.CompactFunc(m.patterns, bytes.Equal)
+	width := bits.Len(uint(4 * len(m.patterns)))
+	m.heads, m.shift = make([]span, 1<<width), uint(32-width)
 	for i, pattern := range m.patterns {
 		head := binary.LittleEndian.Uint32(pattern)
-		s, found := m.heads[head]
-		if !found {
-			s.from = i
+		s := m.slot(head)
+		if s.to == 0 {
+			s.head, s.from = head, i
 		}
 		s.to = i + 1
-		m.heads[head] = s
-		h := hash(head)
+		h := hash(head) >> 16
 		m.filter[h>>6] |= 1 << (h & 63)
 	}
 	return m
 }
 
-func hash(head uint32) uint32 { return head * 0x9E3779B1 >> 16 }
+func hash(head uint32) uint32 { return head * 0x9E3779B1 }
+
+// slot is where the patterns are that start with head, or would be. Nothing is ever removed, so whoever is not there stands
+// behind it, without a gap. A map takes several times as long.
+func (m *Masker) slot(head uint32) *span {
+	for i := int(hash(head) >> m.shift); ; i++ {
+		if s := &m.heads[i&(len(m.heads)-1)]; s.head == head || s.to == 0 {
+			return s
+		}
+	}
+}
 
 // Empty tells that there is nothing to mask.
 func (m *Masker) Empty() bool { return m == nil || len(m.patterns) == 0 }
@@ -92,7 +108,7 @@ func (m *Masker) Found(data []byte) bool {
 
 // candidate tells whether a pattern may start with head.
 func (m *Masker) candidate(head uint32) bool {
-	h := hash(head)
+	h := hash(head) >> 16
 	return m.filter[h>>6]>>(h&63)&1 != 0
 }
 
@@ -102,11 +118,11 @@ func (m *Masker) at(data []byte) (length int, open bool) {
 		i := sort.Search(len(m.patterns), func(i int) bool { return bytes.Compare(m.patterns[i], data) >= 0 })
 		return 0, i < len(m.patterns) && bytes.HasPrefix(m.patterns[i], data)
 	}
-	s := m.heads[binary.LittleEndian.Uint32(data)]
+	s := m.slot(binary.LittleEndian.Uint32(data))
 	for _, pattern := range m.patterns[s.from:s.to] {
 		switch {
 		case len(pattern) <= len(data):
-			if bytes.HasPrefix(data, pattern) {
+			if last := len(pattern) - 1; data[last] == pattern[last] && bytes.HasPrefix(data, pattern) {
 				length = max(length, len(pattern))
 			}
 		case bytes.HasPrefix(pattern, data):

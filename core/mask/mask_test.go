@@ -3,6 +3,7 @@ package mask
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -72,6 +73,22 @@ func TestMask(t *testing.T) {
 		})
 	}
 	require.Equal(t, "x", (*Masker)(nil).String("x"))
+}
+
+// TestMaskOfManySecrets finds each of thousands of secrets, and nothing that only begins or ends as one does.
+func TestMaskOfManySecrets(t *testing.T) {
+	t.Parallel()
+	values := make([]string, 2000)
+	for i := range values {
+		values[i] = fmt.Sprintf("%d-secret", 7919*i%2000+1000)
+	}
+	m := New(values)
+	for _, value := range values {
+		require.Equal(t, "a "+Mark+" z", m.String("a "+value+" z"))
+		other := strings.TrimSuffix(value, "t")
+		require.Equal(t, other, m.String(other))
+		require.Equal(t, "x"+value[1:], m.String("x"+value[1:]))
+	}
 }
 
 // TestMaskBase64Anywhere hides a secret inside of other text at every alignment.

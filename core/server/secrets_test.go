@@ -81,16 +81,6 @@ func TestKeyIsReplaced(t *testing.T) {
 	require.Contains(t, refused(t, c), "sealed with the key")
 }
 
-// install puts programs of the given texts on the PATH of this process. Tests that call it are not parallel.
-func install(t *testing.T, programs map[string]string) {
-	t.Helper()
-	dir := t.TempDir()
-	for name, script := range programs {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o700))
-	}
-	t.Setenv("PATH", dir+":/usr/bin:/bin")
-}
-
 // What sops -d and vals eval do, for the arguments that they are called with.
 const (
 	sopsScript = `test "$*" = "--input-type yaml --output-type yaml -d /dev/stdin" || exit 2
@@ -117,7 +107,7 @@ actions: {act: {type: shell, cmd: 'true'}}
 
 // Not parallel: PATH belongs to the process.
 func TestSecretsFromOtherPlaces(t *testing.T) {
-	install(t, map[string]string{"sops": sopsScript, "vals": valsScript})
+	coretest.Programs(t, map[string]string{"sops": sopsScript, "vals": valsScript})
 	t.Setenv("PLACE", "from-another-place")
 	files := folder(t, map[string]string{"flows.yaml": referring, "more.sops.yaml": "secrets: {sealed: 'ENC[was encrypted]'}\n"})
 	c := load(t, coretest.Postgres(t), "workspaces: {main: {type: folder, path: "+files+"}}\nsecrets: {env: [PLACE]}")

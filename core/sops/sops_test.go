@@ -11,15 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/sops"
 )
 
 // install puts a program named sops on PATH that answers as script does.
 func install(t *testing.T, script string) {
 	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "sops"), []byte("#!/bin/sh\n"+script), 0o700))
-	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	coretest.Programs(t, map[string]string{"sops": script})
 }
 
 // Not parallel, as all that follow: PATH belongs to the process.

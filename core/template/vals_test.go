@@ -11,15 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/template"
 )
 
 // installVals puts a program named vals on PATH that answers as script does.
 func installVals(t *testing.T, script string) {
 	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "vals"), []byte("#!/bin/sh\n"+script), 0o700))
-	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	coretest.Programs(t, map[string]string{"vals": script})
 }
 
 // Not parallel: PATH belongs to the process.

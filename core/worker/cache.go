@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ import (
 
 // cache keeps the files of workspace revisions: a directory each, complete from the moment that it exists, and never
 // changed. Those in use are counted; beyond the limit the ones that were not used for longest go. Workers on one machine
-// may share the directory.
+// may share the directory: what one of them uses is locked, and none removes it.
 type cache struct {
 	dir   string
 	limit int64 // bytes; 0: none
@@ -107,8 +108,14 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (di
 				return "", nil, context.Cause(ctx)
 			}
 		}
-		if r.err == nil && (mine || c.stands(dir, r)) {
-			return dir, sync.OnceFunc(func() { c.release(r) }), nil
+		if r.err == nil {
+			if unlock, err := lockRevision(dir, false); err == nil {
+				return dir, sync.OnceFunc(c.end(dir, r, unlock)), nil
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				c.release(r)
+				return "", nil, fmt.Errorf("lock the workspace: %w", err)
+			}
+			c.forget(dir, r)
 		}
 		c.release(r)
 		if r.err != nil && (mine || !r.abandoned) {
@@ -122,12 +129,27 @@ func (c *cache) get(ctx context.Context, workspace, rev string, open opener) (di
 func (c *cache) hold(workspace, rev string) (release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := c.revisions[filepath.Join(c.dir, workspace, rev)]
+	dir := filepath.Join(c.dir, workspace, rev)
+	r := c.revisions[dir]
 	if r == nil {
 		return func() {}
 	}
+	unlock, err := lockRevision(dir, false)
+	if err != nil {
+		return func() {}
+	}
 	r.users++
-	return func() { c.release(r) }
+	return c.end(dir, r, unlock)
+}
+
+// end returns what ends a use, and leaves its time for workers to come.
+func (c *cache) end(dir string, r *revision, unlock func()) func() {
+	return func() {
+		now := time.Now()
+		_ = os.Chtimes(dir, now, now) // or it only goes earlier
+		unlock()
+		c.release(r)
+	}
 }
 
 // use counts a user of a directory; mine means that the caller has to fill it.
@@ -153,17 +175,13 @@ func (c *cache) settle(dir string, r *revision) {
 	}
 }
 
-// stands tells whether a directory is where it was put; one that is not is forgotten.
-func (c *cache) stands(dir string, r *revision) bool {
-	if _, err := os.Lstat(dir); err == nil {
-		return true
-	}
+// forget drops a directory that somebody has removed.
+func (c *cache) forget(dir string, r *revision) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.revisions[dir] == r {
 		delete(c.revisions, dir)
 	}
-	return false
 }
 
 // release ends a use, and removes what is too much.
@@ -184,28 +202,37 @@ func (c *cache) surplus() (moved []string) {
 		return nil
 	}
 	var total int64
-	for _, r := range c.revisions {
+	var unused []string
+	for dir, r := range c.revisions {
 		total += r.size
-	}
-	for total > c.limit {
-		oldest := ""
-		for dir, r := range c.revisions {
-			if r.users == 0 && (oldest == "" || r.used.Before(c.revisions[oldest].used)) {
-				oldest = dir
-			}
+		if r.users == 0 {
+			unused = append(unused, dir)
 		}
-		if oldest == "" {
+	}
+	slices.SortFunc(unused, func(a, b string) int { return c.revisions[a].used.Compare(c.revisions[b].used) })
+	for _, dir := range unused {
+		if total <= c.limit {
 			break
 		}
-		total -= c.revisions[oldest].size
-		delete(c.revisions, oldest)
-		away := oldest + "." + rand.Text() + partial
-		if os.Rename(oldest, away) == nil {
-			moved = append(moved, away)
+		away := dir + "." + rand.Text() + partial
+		unlock, err := lockRevision(dir, true)
+		if errors.Is(err, errInUse) {
+			continue
 		}
+		if err == nil {
+			if os.Rename(dir, away) == nil {
+				moved = append(moved, away)
+			}
+			unlock()
+		}
+		total -= c.revisions[dir].size
+		delete(c.revisions, dir)
 	}
 	return moved
 }
+
+// errInUse is that another worker uses a revision.
+var errInUse = errors.New("in use")
 
 // download fills a directory beside dir and then puts it in its place.
 func (c *cache) download(ctx context.Context, dir string, open opener) (int64, error) {

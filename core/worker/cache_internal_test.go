@@ -283,20 +283,35 @@ func TestCacheOfAnEarlierWorker(t *testing.T) {
 	_, release = mustGet(t, c, "r5")
 	release()
 	require.Equal(t, []string{"file", "r2", "r4.B.partial", "r5"}, revisions(t, c), "r1 was not used for longest")
+	_, release = mustGet(t, c, "r2")
+	release()
+	next := openCache(t, dir, 2500)
+	_, release = mustGet(t, next, "r6")
+	release()
+	require.Equal(t, []string{"file", "r2", "r4.B.partial", "r6"}, revisions(t, next), "r2 was used after r5 had come")
 }
 
-// Workers on one machine may share a cache.
+// Workers on one machine may share a cache. What one of them uses, no limit of another removes.
 func TestSharedCache(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	one, other := openCache(t, dir, 0), openCache(t, dir, 1)
 	place, release := mustGet(t, one, "r1")
-	release()
-	same, release := mustGet(t, other, "r1")
+	same, releaseOther := mustGet(t, other, "r1")
 	require.Equal(t, place, same)
-	release() // and its own limit removes it
-	require.Empty(t, revisions(t, one))
-	_, release = mustGet(t, one, "r1") // it is downloaded again
+	releaseOther()
+	require.Equal(t, []string{"r1"}, revisions(t, one), "it is in use")
+	held := one.hold("ws", "r1")
+	release()
+	_, releaseOther = mustGet(t, other, "r2")
+	releaseOther()
+	require.Equal(t, []string{"r1"}, revisions(t, one), "it is held, and r2 is not")
+	held()
+	_, releaseOther = mustGet(t, other, "r2")
+	releaseOther()
+	require.Empty(t, revisions(t, one), "the limit removes what nobody uses")
+
+	place, release = mustGet(t, one, "r1") // it is downloaded again
 	require.DirExists(t, place)
 	release()
 }

@@ -9,13 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/worker"
 	"github.com/stroem/stroem/pluginapi"
 )
 
 // vals is a program that resolves ref+echo://x to x in one call, and fails for what holds "broken". It notes its calls.
-const vals = `#!/bin/sh
-test "$*" = "eval -f - -o json" || exit 2
+const vals = `test "$*" = "eval -f - -o json" || exit 2
 echo call >>"$(dirname "$0")/calls"
 in=$(cat)
 case $in in *broken*) echo "no such secret" >&2; exit 1;; esac
@@ -24,9 +24,7 @@ printf '%s' "$in" | sed 's/ref+echo:\/\///g'
 
 // TestReferencesInEnv is not parallel: PATH belongs to the process.
 func TestReferencesInEnv(t *testing.T) {
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "vals"), []byte(vals), 0o700))
-	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	dir := coretest.Programs(t, map[string]string{"vals": vals})
 	tell := func(_ context.Context, req *pluginapi.RunRequest, out pluginapi.Output) (*pluginapi.Result, error) {
 		if err := out.Started([]byte("state")); err != nil {
 			return nil, err

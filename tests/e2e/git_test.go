@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"context"
+	"encoding/pem"
+	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -170,4 +173,67 @@ func TestARemoteThatIsAwayAtTheStart(t *testing.T) {
 	s.revisionIs(second)
 	require.Contains(t, s.stepLog(s.wait(s.execute("ops", "show", nil)).JobID, "show"), "made by two")
 	requireNoSecret(t, s, gitToken)
+}
+
+// TestGitOverSSHAndHTTPS has workspaces from both, with right and wrong credentials, from servers that are known and that are
+// not.
+func TestGitOverSSHAndHTTPS(t *testing.T) {
+	t.Parallel()
+	r := newRemote(t)
+	commit := r.shows("one", "")
+	r.Git("tag", "-a", "-m", "the first", "v1")
+	key, other, host := gitserver.NewKey(t, ""), gitserver.NewKey(t, ""), gitserver.NewKey(t, "")
+	ssh := r.ServeSSH(gitserver.Allow{User: "git", Key: key.Signer.PublicKey()}, host.Signer)
+	web := httptest.NewTLSServer(r.Handler(gitserver.Credentials{Username: "ada", Password: gitToken}))
+	web.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo) // of clients that do not trust it
+	t.Cleanup(web.Close)
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}))
+	keyFile, caFile := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "ca")
+	require.NoError(t, os.WriteFile(keyFile, []byte(key.PEM), 0o600))
+	require.NoError(t, os.WriteFile(caFile, []byte(ca), 0o600))
+	overSSH := func(auth settings, knownHosts string) settings {
+		return settings{"type": "git", "url": ssh.URL("git"), "auth": auth, "known_hosts": knownHosts}
+	}
+	overHTTPS := func(password string, more settings) settings {
+		of := settings{"type": "git", "url": web.URL + "/repo.git", "auth": settings{"type": "basic", "username": "ada", "password": password}}
+		maps.Copy(of, more)
+		return of
+	}
+	tag := overSSH(settings{"type": "ssh_key", "key_path": keyFile}, ssh.KnownHosts)
+	tag["ref"] = "v1"
+	id := overHTTPS(gitToken, settings{"ca_path": caFile})
+	id["ref"] = commit
+	s := newSystem(t, nil, settings{"workspaces": settings{
+		"ssh":            overSSH(settings{"type": "ssh_key", "key": key.PEM}, ssh.KnownHosts),
+		"ssh-tag":        tag,
+		"ssh-wrong-key":  overSSH(settings{"type": "ssh_key", "key": other.PEM}, ssh.KnownHosts),
+		"ssh-unknown":    overSSH(settings{"type": "ssh_key", "key": key.PEM}, "# nobody"),
+		"https":          overHTTPS(gitToken, settings{"ca": ca}),
+		"https-id":       id,
+		"https-wrong":    overHTTPS("a-wrong-password", settings{"ca": ca}),
+		"https-unknown":  overHTTPS(gitToken, nil),
+		"https-insecure": overHTTPS(gitToken, settings{"insecure_skip_tls_verify": true}),
+	}})
+	s.startWorker("w", nil)
+	wrong := map[string]string{
+		"ssh-wrong-key": "refuses the credentials", "ssh-unknown": "is not known: the server shows ssh-ed25519 ", "https-wrong": "refuses the credentials",
+		"https-unknown": "the certificate is not trusted",
+	}
+	s.eventually("all workspaces were tried", func(ctx context.Context) bool { return s.Ready(ctx) == nil })
+	list, err := s.Workspaces(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 9)
+	for _, w := range list {
+		if want, bad := wrong[w.Name]; bad {
+			require.Nil(t, w.Revision, w.Name)
+			require.Contains(t, w.Error, want, w.Name)
+			continue
+		}
+		require.Empty(t, w.Error, w.Name)
+		require.Equal(t, commit, *w.Revision, w.Name)
+		require.Contains(t, s.stepLog(s.wait(s.execute(w.Name, "show", nil)).JobID, "show"), "made by one", w.Name)
+	}
+	for _, secret := range []string{gitToken, "a-wrong-password", strings.Split(key.PEM, "\n")[2], strings.Split(other.PEM, "\n")[2]} {
+		requireNoSecret(t, s, secret)
+	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/coretest"
 )
 
@@ -40,7 +42,7 @@ actions:
       echo "basic: $(printf 'user:%s' "$TOKEN" | base64 -w 0) $(printf 'u:%s' "$TOKEN" | base64 -w 0) $(printf '%s:%s' u "x$TOKEN" | base64 -w 0)"
       echo "url: $(printf %s "$TOKEN" | sed 's/%/%25/g; s/ /%20/g; s|/|%2F|g; s/+/%2B/g; s/"/%22/g; s/&/%26/g; s/\\/%5C/g')"
       echo "json: {\"token\": \"$(escaped "$TOKEN")\"}"
-      printf 'split: %.7s' "$TOKEN"; printf '%s\n' "${TOKEN#???????}"
+      printf 'one half:\nsplit: %.7s' "$TOKEN"; until test -e '%GATE%'; do sleep 0.05; done; printf '%s\n' "${TOKEN#???????}"
       echo "$KEY"
       printf '%s\n' "$KEY" | while read -r line; do echo "one by one: $line"; done
       echo "given: $INPUT_PASSWORD $INPUT_NOTE"
@@ -81,10 +83,15 @@ func TestNoSecretIsStoredOrShown(t *testing.T) {
 	)
 	quoted, err := json.Marshal(token)
 	require.NoError(t, err)
-	database := coretest.Postgres(t)
-	s := newSystemOn(t, database, workspace(t, strings.ReplaceAll(leaking, "%TOKEN%", string(quoted))), nil)
+	database, gate := coretest.Postgres(t), filepath.Join(t.TempDir(), "gate")
+	s := newSystemOn(t, database, workspace(t, strings.NewReplacer("%TOKEN%", string(quoted), "%GATE%", gate).Replace(leaking)), nil)
 	w := s.startWorker("w", nil)
 	id := s.execute("default", "leak", map[string]any{"password": password, "pin": 482913})
+	s.eventually("one half of the secret is written", func(ctx context.Context) bool {
+		logs, err := s.Logs(ctx, id, client.LogQuery{})
+		return err == nil && strings.Contains(logs.Logs, "one half:")
+	})
+	require.NoError(t, os.WriteFile(gate, nil, 0o600))
 	job := s.wait(id)
 	for _, step := range job.Steps {
 		if step.StepName != "fail" {
