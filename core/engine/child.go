@@ -55,16 +55,12 @@ func (e *Engine) newChild(ctx context.Context, of *childOf) (c child, err error)
 		return c, stepError(of.step, maskError(mask.New(resolved), err))
 	}
 	known := of.known.with(resolved) // the job above learns of them when this one has ended
-	_, masker, err := e.forJob(known)
-	if err != nil {
-		return c, err
-	}
 	document, err := encodeInput(input)
 	if err != nil {
 		return c, stepError(of.step, err)
 	}
 	fields := append(secretFields(step.action.Input), secretFields(p.definition.Task.Input)...)
-	if c.input.Input, c.input.Sealed, err = e.hide(masker, document, fields, placeStepInput, rowOf(of.id)); err != nil {
+	if c.input, err = e.hideStepInput(known, document, fields, of.id); err != nil {
 		return c, err
 	}
 	c.jobs, _, err = e.newJob(ctx, origin{

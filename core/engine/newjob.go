@@ -79,9 +79,11 @@ func (e *Engine) newJob(ctx context.Context, o origin) (jobs []core.NewJob, inpu
 		switch {
 		case step.Status != core.StepReady:
 		case o.plan.definition.Hook:
-			if step.Input, step.InputSealed, err = e.hideStepInput(known, input, nil, step.ID); err != nil {
+			stored, err := e.hideStepInput(known, input, nil, step.ID)
+			if err != nil {
 				return nil, nil, err
 			}
+			step.Input, step.InputSealed = stored.Input, stored.Sealed
 		case step.Route == 0:
 			below, err := e.newChild(ctx, &childOf{job: &job.Job, input: input, plan: o.plan, known: known, step: step.Name, id: step.ID})
 			if err != nil {
@@ -111,12 +113,13 @@ func (e *Engine) hideInput(job *core.Job, fields []string, secrets *jobSecrets, 
 }
 
 // hideStepInput returns the input of a step as it is stored.
-func (e *Engine) hideStepInput(known *jobSecrets, input json.RawMessage, fields []string, id core.StepID) (plain json.RawMessage, sealed []byte, err error) {
+func (e *Engine) hideStepInput(known *jobSecrets, input json.RawMessage, fields []string, id core.StepID) (stored core.RenderedInput, err error) {
 	_, masker, err := e.forJob(known)
 	if err != nil {
-		return nil, nil, err
+		return stored, err
 	}
-	return e.hide(masker, input, fields, placeStepInput, rowOf(id))
+	stored.Input, stored.Sealed, err = e.hide(masker, input, fields, placeStepInput, rowOf(id))
+	return stored, err
 }
 
 // jobInput checks the given input and fills in defaults, which may be templates over the workspace's secrets.

@@ -37,20 +37,21 @@ func (e *Engine) lead(ctx context.Context, leading []func(context.Context)) {
 
 // sweepLoop looks for what is overdue every second, and for lost workers every sweep interval, until ctx ends. Workers
 // are judged only after the database could be reached for a whole heartbeat timeout: until then their silence may be
-// ours.
+// ours, as it is when the server or its machine was stopped.
 func (e *Engine) sweepLoop(ctx context.Context) error {
 	e.logger.InfoContext(ctx, "leading: timeouts and recovery run here")
 	judgeFrom := time.Now().Add(e.config.HeartbeatTimeout)
 	nextJudgement := judgeFrom
 	for {
-		pause(ctx, min(timerInterval, e.config.SweepInterval))
-		began := time.Now()
+		wait := min(timerInterval, e.config.SweepInterval)
+		due := time.Now().Round(0).Add(wait) // of the wall clock, which goes on while the machine is suspended
+		pause(ctx, wait)
 		reached, err := e.recover(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // told to stop
 		}
 		now := time.Now()
-		if slow := now.Sub(began) > e.config.HeartbeatTimeout/3; reached && !slow && now.After(nextJudgement) && now.After(judgeFrom) {
+		if slow := now.Sub(due) > e.config.HeartbeatTimeout/3; reached && !slow && now.After(nextJudgement) && now.After(judgeFrom) {
 			nextJudgement = now.Add(e.config.SweepInterval)
 			var lost error
 			if reached, lost = e.judgeWorkers(ctx); reached {
@@ -58,8 +59,8 @@ func (e *Engine) sweepLoop(ctx context.Context) error {
 			}
 			err = errors.Join(err, lost)
 		}
-		if took := time.Since(began); reached && took > e.config.HeartbeatTimeout/3 {
-			reached, err = false, errors.Join(err, fmt.Errorf("the database took %s to answer; workers may not have been able to be heard of", took))
+		if took := time.Since(due); reached && took > e.config.HeartbeatTimeout/3 {
+			reached, err = false, errors.Join(err, fmt.Errorf("the server or its database stood still for %s; workers may not have been able to be heard of", took))
 		}
 		if !reached {
 			judgeFrom = time.Now().Add(e.config.HeartbeatTimeout)

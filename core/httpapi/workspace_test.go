@@ -75,7 +75,7 @@ func TestTarballNeedsALease(t *testing.T) {
 	of := "step_id=" + strconv.FormatInt(step.StepID, 10)
 	for name, a := range map[string]answer{
 		"no lease":           b.tarball(token, step.WorkspaceURL, ""),
-		"a wrong lease":      b.tarball(token, step.WorkspaceURL, "x"+step.Lease[1:]),
+		"a wrong lease":      b.tarball(token, step.WorkspaceURL, step.Lease[1:]+step.Lease[:1]+"x"),
 		"no step":            b.tarball(token, "/worker/workspace/default.tar.gz?revision=rev-1", step.Lease),
 		"another step":       b.tarball(token, "/worker/workspace/default.tar.gz?step_id=99999999", step.Lease),
 		"another worker":     b.tarball(other, step.WorkspaceURL, step.Lease),

@@ -177,6 +177,23 @@ func TestAWorkerThatIsStoppedWhileItsStepsRun(t *testing.T) {
 	require.Equal(t, want, runsOf(t, dir))
 }
 
+// A server that was stopped has heard of nobody, which says nothing of the workers.
+func TestAServerThatWasStoppedGivesUpNobody(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newSystem(t, workspace(t, sleeping), hasty)
+	s.startWorker("w", nil)
+	id := s.execute("default", "silent", map[string]any{"dir": dir, "seconds": 12})
+	// The server judges workers from here on: it has led for as long as a worker may be silent.
+	<-time.After(5 * time.Second)
+	s.server.signal(syscall.SIGSTOP)
+	<-time.After(6 * time.Second) // longer than a worker may be silent
+	s.server.signal(syscall.SIGCONT)
+	require.Equal(t, "completed", s.waitThroughOutage(id).Status)
+	require.Contains(t, s.server.log.String(), "stood still for ")
+	require.Equal(t, map[string]int{id: 1}, runsOf(t, dir))
+}
+
 func (s *system) executeSilent(dir string, n, seconds int) (ids []string) {
 	s.t.Helper()
 	for range n {

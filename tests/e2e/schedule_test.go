@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"maps"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -14,27 +16,47 @@ import (
 	"github.com/stroem/stroem/core/coretest"
 )
 
-// TestScheduleSurvivesItsServer has two replicas and kills the one that fires: the other goes on, and no instant fires twice.
-func TestScheduleSurvivesItsServer(t *testing.T) {
-	t.Parallel()
-	database := coretest.Postgres(t)
-	first := newSystemOn(t, database, workspace(t, `
+const everySecond = `
 actions: {nothing: {type: shell, cmd: "true"}}
 tasks: {tick: {flow: {only: {action: nothing}}}}
 triggers:
   every-second: {type: scheduler, cron: "* * * * * *", task: tick}
-`), settings{"secrets": oneKey})
-	fired := func(s *system, more int) {
-		s.t.Helper()
-		before := s.scheduled(s.t.Context())
-		s.eventually("the trigger fires", func(ctx context.Context) bool { return s.scheduled(ctx) >= before+more })
-	}
-	fired(first, 2)
-	second := first.replica()
-	fired(second, 1)
-	first.server.kill()
-	fired(second, 2)
+`
 
+// TestScheduleSurvivesItsServer has two replicas and kills the one that fires: the other goes on, and no instant fires twice.
+func TestScheduleSurvivesItsServer(t *testing.T) {
+	t.Parallel()
+	database := coretest.Postgres(t)
+	first := newSystemOn(t, database, workspace(t, everySecond), settings{"secrets": oneKey})
+	first.fired(2)
+	second := first.replica()
+	second.fired(1)
+	first.server.kill()
+	second.fired(2)
+	checkFires(t, database)
+}
+
+// A server that is stopped keeps its connections. It does not keep the lead, and when it goes on it knows.
+func TestScheduleSurvivesAServerThatIsStopped(t *testing.T) {
+	t.Parallel()
+	database := coretest.Postgres(t)
+	first := newSystemOn(t, database, workspace(t, everySecond), settings{"secrets": oneKey, "db": settings{"url": database, "timeout_secs": 2}})
+	first.fired(2)
+	second := first.replica()
+	first.server.signal(syscall.SIGSTOP)
+	second.eventually("the other server leads", func(context.Context) bool { return strings.Contains(second.server.log.String(), "leading: ") })
+	second.fired(2)
+	first.server.signal(syscall.SIGCONT)
+	first.eventually("the first server knows that it does not lead", func(context.Context) bool {
+		return strings.Contains(first.server.log.String(), "the leader's lock was lost")
+	})
+	second.fired(2)
+	checkFires(t, database)
+}
+
+// checkFires holds instants against jobs.
+func checkFires(t *testing.T, database string) {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
@@ -49,6 +71,13 @@ triggers:
 
 // oneKey is the same for all replicas.
 var oneKey = settings{"key": base64.StdEncoding.EncodeToString(make([]byte, 32))}
+
+// fired waits for more fires of the trigger.
+func (s *system) fired(more int) {
+	s.t.Helper()
+	before := s.scheduled(s.t.Context())
+	s.eventually("the trigger fires", func(ctx context.Context) bool { return s.scheduled(ctx) >= before+more })
+}
 
 // scheduled counts the jobs of the trigger.
 func (s *system) scheduled(ctx context.Context) int {
