@@ -77,6 +77,10 @@ func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (boo
 		return false, fmt.Errorf("take the leader's lock: %w", err)
 	}
 	defer func() { _ = closeSession(ctx, conn) }()
+	// A server that is stopped has connections that look alive, and would keep the lock. This one is used all the time.
+	if _, err := conn.Exec(ctx, fmt.Sprintf("set idle_session_timeout = %d", s.timeout.Milliseconds())); err != nil {
+		return false, fmt.Errorf("take the leader's lock: %w", err)
+	}
 	if got, err := s.awaitLock(ctx, conn); err != nil || !got {
 		return false, err
 	}
@@ -98,7 +102,7 @@ func (s *Store) Lead(ctx context.Context, lead func(context.Context) error) (boo
 // awaitLock asks for the leader's lock until it is had, or ctx ends. It does not wait in the database, which would take the
 // statement for one that hangs.
 func (s *Store) awaitLock(ctx context.Context, conn *pgx.Conn) (got bool, err error) {
-	ticker := time.NewTicker(leadInterval)
+	ticker := time.NewTicker(min(leadInterval, s.timeout/3))
 	defer ticker.Stop()
 	for {
 		asking, cancel := context.WithTimeout(ctx, s.timeout)

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// session connects apart from the pools, for what lives as long as its connection, which the database ends if nothing is
-// asked on it for as long as the limit. Whoever waits for something to come uses hear.
+// session connects apart from the pools, for what lives as long as its connection. Nothing bounds how long it may wait for
+// something to come; whoever does that uses hear.
 func (s *Store) session(ctx context.Context) (*pgx.Conn, error) {
 	config := s.read.Config().ConnConfig.Copy()
 	config.DialFunc = dialer(s.timeout).DialContext
@@ -21,12 +21,7 @@ func (s *Store) session(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = sessionLimits(connecting, conn, s.timeout)
-	if err == nil {
-		// A server that is stopped has connections that look alive: its lead would stay with it.
-		_, err = conn.Exec(connecting, fmt.Sprintf("set idle_session_timeout = %d", s.timeout.Milliseconds()))
-	}
-	if err != nil {
+	if err := sessionLimits(connecting, conn, s.timeout); err != nil {
 		return nil, errors.Join(err, closeSession(ctx, conn))
 	}
 	return conn, nil
