@@ -98,6 +98,9 @@ type Workspace struct {
 	Dir   string // WorkspaceHostDir: absolute; read-only unless the action asked for a copy
 	URL   string // WorkspaceDownload: of a tar.gz
 	Token string // WorkspaceDownload: bearer token, short-lived, valid for URL alone
+	// Writable says that the action asked for a copy of its own: Dir is that copy, and what is unpacked from URL is to be
+	// writable.
+	Writable bool
 }
 
 // RemoveRequest names a run whose remains are to be removed.

@@ -24,6 +24,7 @@ func (s *runnerServer) Run(req *pluginv1.RunRequest, stream grpc.ServerStreaming
 			RunID: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), Spec: req.GetSpec(), Env: req.GetEnv(),
 			Workspace: Workspace{
 				Dir: req.GetWorkspace().GetDir(), URL: req.GetWorkspace().GetUrl(), Token: req.GetWorkspace().GetToken(),
+				Writable: req.GetWorkspace().GetWritable(),
 			},
 			ScratchDir: req.GetScratchDir(), StopGrace: req.GetStopGrace().AsDuration(), Labels: req.GetLabels(),
 		}, out)

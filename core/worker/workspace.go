@@ -38,7 +38,7 @@ func (s *session) workspace(
 	if err := os.CopyFS(private, os.DirFS(dir)); err != nil {
 		return nil, fmt.Errorf("copy the workspace: %w", err)
 	}
-	request.Workspace.Dir = private
+	request.Workspace.Dir, request.Workspace.Writable = private, true
 	return func() {}, nil
 }
 

@@ -46,7 +46,7 @@ func (r *Runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 	}
 	msg := &pluginv1.RunRequest{
 		RunId: req.RunID, Type: req.Type, Runner: req.Runner, Spec: req.Spec, Env: req.Env,
-		Workspace:  &pluginv1.Workspace{Dir: req.Workspace.Dir, Url: req.Workspace.URL, Token: req.Workspace.Token},
+		Workspace:  &pluginv1.Workspace{Dir: req.Workspace.Dir, Url: req.Workspace.URL, Token: req.Workspace.Token, Writable: req.Workspace.Writable},
 		ScratchDir: req.ScratchDir, StopGrace: durationpb.New(req.StopGrace), Labels: req.Labels,
 	}
 	return r.follow(ctx, req.RunID, req.StopGrace, out, func(ctx context.Context) (eventStream, error) {

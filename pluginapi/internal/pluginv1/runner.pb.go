@@ -246,7 +246,10 @@ type Workspace struct {
 	// DOWNLOAD: of a tar.gz.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// DOWNLOAD: bearer token, short-lived, valid for url alone.
-	Token         string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	Token string `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	// The action asked for a copy of its own, which its step may write to. HOST_DIR: dir is that copy. DOWNLOAD: what is
+	// unpacked is to be writable.
+	Writable      bool `protobuf:"varint,4,opt,name=writable,proto3" json:"writable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -300,6 +303,13 @@ func (x *Workspace) GetToken() string {
 		return x.Token
 	}
 	return ""
+}
+
+func (x *Workspace) GetWritable() bool {
+	if x != nil {
+		return x.Writable
+	}
+	return false
 }
 
 // RunEvent is one thing that happened in a run.
@@ -918,11 +928,12 @@ const file_stroem_plugin_v1_runner_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"E\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"a\n" +
 	"\tWorkspace\x12\x10\n" +
 	"\x03dir\x18\x01 \x01(\tR\x03dir\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"\xbd\x01\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\x12\x1a\n" +
+	"\bwritable\x18\x04 \x01(\bR\bwritable\"\xbd\x01\n" +
 	"\bRunEvent\x125\n" +
 	"\astarted\x18\x01 \x01(\v2\x19.stroem.plugin.v1.StartedH\x00R\astarted\x127\n" +
 	"\x06output\x18\x02 \x01(\v2\x1d.stroem.plugin.v1.OutputChunkH\x00R\x06output\x128\n" +
