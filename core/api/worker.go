@@ -157,6 +157,18 @@ type Stop struct {
 	Reason   string `json:"reason"` // cancelled, timed_out, superseded
 }
 
+// WorkspaceTokenRequest asks for a token with which a step's container downloads the files of the step's revision. The lease is in
+// X-Stroem-Lease.
+type WorkspaceTokenRequest struct {
+	StepID int64 `json:"step_id"`
+}
+
+// WorkspaceToken opens a claim's workspace_url, as a bearer token, until its time or the end of the attempt.
+type WorkspaceToken struct {
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // StepLease proves which attempt a report is about.
 type StepLease struct {
 	StepID int64  `json:"step_id"`

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/stroem/stroem/core/api"
 )
 
 // leaseHeader carries the lease of the step that a call is about.
@@ -40,6 +42,15 @@ func (c *Client) Workspace(ctx context.Context, workspaceURL, lease string) (io.
 		return nil, fmt.Errorf("read the answer of %s: %w", c.base.Host, err)
 	}
 	return nil, readError(response, data)
+}
+
+// WorkspaceToken asks for a token that opens a step's workspace_url and nothing else.
+func (c *Client) WorkspaceToken(ctx context.Context, step int64, lease string) (token api.WorkspaceToken, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodPost, path: "/worker/steps/workspace_token", body: api.WorkspaceTokenRequest{StepID: step},
+		header: http.Header{leaseHeader: {lease}},
+	}, &token)
+	return token, err
 }
 
 // download is the body of an answer that is given up when it stalls.

@@ -109,7 +109,7 @@ capabilities: [""]
 		keys = append(keys, p.Key)
 	}
 	require.ElementsMatch(t, []string{
-		"server_url", "worker_token", "max_concurrent", "poll_interval_secs", "kubernetes.namespace", "tags", "capabilities",
+		"server_url", "worker_token", "max_concurrent", "poll_interval_secs", "tags", "capabilities",
 	}, keys)
 }
 

@@ -10,7 +10,8 @@ import (
 
 // Worker is the configuration of a worker.
 type Worker struct {
-	ServerURL              string        `yaml:"server_url"` // or unix:/path of the server's socket
+	ServerURL              string        `yaml:"server_url"`   // or unix:/path of the server's socket
+	DownloadURL            string        `yaml:"download_url"` // of the server, for pods that download workspaces; default server_url
 	WorkerToken            Secret        `yaml:"worker_token" config:"required"`
 	WorkerName             string        `yaml:"worker_name"` // default: the host's name
 	MaxConcurrent          int           `yaml:"max_concurrent"`
@@ -37,7 +38,7 @@ type Docker struct {
 
 // Kubernetes is for the bundled kubernetes runner.
 type Kubernetes struct {
-	Namespace              string `yaml:"namespace" config:"required"`
+	Namespace              string `yaml:"namespace"` // "": the worker's own, in a cluster
 	InitImage              string `yaml:"init_image"`
 	RunnerStartupConfigMap string `yaml:"runner_startup_configmap"`
 }
@@ -78,6 +79,7 @@ func (c *Worker) validate(p *problems) {
 	} else {
 		p.url("server_url", c.ServerURL)
 	}
+	p.url("download_url", c.DownloadURL)
 	if c.WorkerName == "" {
 		p.add("worker_name", "is required, because this host does not know its name")
 	}
@@ -89,6 +91,14 @@ func (c *Worker) validate(p *problems) {
 	p.tags("capabilities", c.Capabilities)
 	c.Log.validate(p)
 	c.Plugins.validate(p)
+}
+
+// Download is the address of the server for steps that download their workspace; "" if there is none that they could reach.
+func (c *Worker) Download() string {
+	if c.DownloadURL != "" || strings.HasPrefix(c.ServerURL, UnixScheme) {
+		return c.DownloadURL
+	}
+	return c.ServerURL
 }
 
 // Labels are the tags that the worker has beside those of its runners: tags, or capabilities if there are none.

@@ -39,6 +39,8 @@ type Engine interface {
 	Complete(ctx context.Context, worker uuid.UUID, r api.CompleteRequest) (api.CompleteResponse, error)
 	Removed(ctx context.Context, worker uuid.UUID, r api.RemovedRequest) error
 	CheckLease(ctx context.Context, worker uuid.UUID, ref engine.StepRef, lease string) (engine.Lease, error)
+	WorkspaceToken(ctx context.Context, worker uuid.UUID, step core.StepID, lease string) (token string, until time.Time, err error)
+	OpenWorkspaceToken(ctx context.Context, token string) (engine.Lease, error)
 
 	// What hides the secrets of a workspace, or of a job that was loaded whole; nil hides nothing.
 	WorkspaceMasker(workspace string) *mask.Masker

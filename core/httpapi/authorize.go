@@ -10,9 +10,13 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/engine"
 )
 
-type workerKey struct{}
+type (
+	workerKey struct{}
+	grantKey  struct{}
+)
 
 // leaseHeader carries the lease of the step that a report is about.
 const leaseHeader = "X-Stroem-Lease"
@@ -40,6 +44,14 @@ func (a *API) authorize(c *fiber.Ctx, who access) error {
 		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 			return unauthenticated("Invalid worker token")
 		}
+		return nil
+	}
+	if who == files && strings.HasPrefix(token, engine.WorkspaceTokenPrefix) {
+		grant, err := a.Engine.OpenWorkspaceToken(requestContext(c), token)
+		if err != nil {
+			return err
+		}
+		c.Locals(grantKey{}, grant)
 		return nil
 	}
 	id, err := a.Engine.AuthenticateWorker(requestContext(c), token)

@@ -27,6 +27,7 @@ const (
 	user        access = "user"         // people and their tools
 	sharedToken access = "worker token" // whoever holds the shared worker token
 	worker      access = "worker"       // a registered worker
+	files       access = "workspace"    // a registered worker, or a container with a token for a step's revision
 )
 
 type parameter struct{ name, description string }
@@ -96,11 +97,12 @@ func (a *API) routes() []route {
 		{"POST", "/worker/jobs/claim", "claimSteps", "Take ready steps, and hear which to stop; waits for them", worker, nil, api.ClaimRequest{}, smallBody, api.ClaimResponse{}, a.claimSteps},
 		{"POST", "/worker/steps/start", "startSteps", "Report that steps are about to be spawned", worker, nil, api.StartRequest{}, mib, api.StepResults{}, a.startSteps},
 		{"POST", "/worker/steps/state", "saveStepState", "Keep what runners said of started steps", worker, nil, api.StartRequest{}, 4 * mib, api.StepResults{}, a.saveStepState},
+		{"POST", "/worker/steps/workspace_token", "makeWorkspaceToken", "Make a token that opens the workspace_url of a step, whose lease is in X-Stroem-Lease, to be handed to the step's container", worker, nil, api.WorkspaceTokenRequest{}, smallBody, api.WorkspaceToken{}, a.makeWorkspaceToken},
 		{"POST", "/worker/steps/removed", "removedRuns", "Report lost runs of which nothing is left", worker, nil, api.RemovedRequest{}, smallBody, api.Status{}, a.removedRuns},
 		{"POST", "/worker/steps/complete", "completeSteps", "Report ended steps, with their last lines; may ask for the next ones", worker, nil, api.CompleteRequest{}, bodyLimit, api.CompleteResponse{}, a.completeSteps},
 		{"POST", "/worker/jobs/:id/steps/:step/start", "startStep", "Report the start of one step", worker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.startStep},
 		{"POST", "/worker/jobs/:id/steps/:step/complete", "completeStep", "Report the end of one step", worker, nil, api.Completion{}, 4 * mib, api.Status{}, a.completeStep},
 		{"POST", "/worker/jobs/:id/logs", "appendLogs", "Add lines to a step's log, as JSON, or as NDJSON in storage format with ?step= and ?first=", worker, []parameter{{"step", "the step, with NDJSON"}, {"first", "number of the first line within the attempt, with NDJSON"}}, api.LogPush{}, 8 * mib, api.Status{}, a.appendLogs},
-		{"GET", "/worker/workspace/:ws", "getWorkspace", "The files of a workspace revision (name.tar.gz) as a gzipped tar, for a step whose lease is in X-Stroem-Lease", worker, tarballQuery, nil, 0, nil, a.getWorkspace},
+		{"GET", "/worker/workspace/:ws", "getWorkspace", "The files of a workspace revision (name.tar.gz) as a gzipped tar, for a step whose lease is in X-Stroem-Lease, or with its workspace token", files, tarballQuery, nil, 0, nil, a.getWorkspace},
 	}
 }

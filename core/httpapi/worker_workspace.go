@@ -9,6 +9,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
 )
 
@@ -43,14 +44,33 @@ func (a *API) getWorkspace(c *fiber.Ctx) error {
 	return sendFile(c, file)
 }
 
+// makeWorkspaceToken makes the token that a step's container gets in place of a worker's.
+func (a *API) makeWorkspaceToken(c *fiber.Ctx) error {
+	var request api.WorkspaceTokenRequest
+	if err := decode(c, &request, false); err != nil {
+		return err
+	}
+	token, until, err := a.Engine.WorkspaceToken(requestContext(c), caller(c), core.StepID(request.StepID), c.Get(leaseHeader))
+	if err != nil {
+		return err
+	}
+	return c.JSON(api.WorkspaceToken{Token: token, ExpiresAt: until.UTC()})
+}
+
 func nameRevision(c *fiber.Ctx, revision string) {
 	c.Set(fiber.HeaderETag, `"`+revision+`"`)
 	c.Set("X-Revision", revision)
 }
 
 // readable tells which revision of a workspace the caller asks for, and may have: that of the job whose step it holds a
-// lease for, or the current one of that job's workspace.
+// lease for, or the current one of that job's workspace. A workspace token opens the job's own alone.
 func (a *API) readable(c *fiber.Ctx, name, asked string, step core.StepID) (revision, digest string, err error) {
+	if grant, ok := c.Locals(grantKey{}).(engine.Lease); ok {
+		if name != grant.Workspace || asked != grant.Revision || step != grant.StepID {
+			return "", "", engine.ErrWorkspaceToken
+		}
+		return grant.Revision, grant.Digest, nil
+	}
 	if _, err := a.Workspaces.Status(name); err != nil {
 		return "", "", err
 	}

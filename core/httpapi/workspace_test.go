@@ -112,6 +112,54 @@ func TestTarballNeedsALease(t *testing.T) {
 	requireError(t, b.tarball(token, "/worker/workspace/default?"+of, step.Lease), 409, "step has ended")
 }
 
+// A workspace token opens the files of its step's revision, as long as the attempt lasts, and nothing else.
+func TestWorkspaceToken(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	token, other := b.register("w"), b.register("other")
+	b.execute()
+	step := b.claim(token)
+	ask := func(token, lease string) answer {
+		return b.do(call{
+			method: "POST", path: "/worker/steps/workspace_token", token: token, header: map[string]string{"X-Stroem-Lease": lease},
+			body: `{"step_id": ` + strconv.FormatInt(step.StepID, 10) + `}`,
+		})
+	}
+	requireError(t, ask(other, step.Lease), 403, "lease")
+	requireError(t, ask(token, step.Lease[1:]), 403, "lease")
+	a := ask(token, step.Lease)
+	b.validateAs("post", "/worker/steps/workspace_token", a)
+	made := into[api.WorkspaceToken](t, a)
+	require.WithinRange(t, made.ExpiresAt, time.Now().Add(59*time.Minute), time.Now().Add(time.Hour))
+
+	require.Equal(t, "a tarball", string(b.tarball(made.Token, step.WorkspaceURL, "").body))
+	of := "step_id=" + strconv.FormatInt(step.StepID, 10)
+	for name, path := range map[string]string{
+		"another workspace": "/worker/workspace/other.tar.gz?revision=rev-1&" + of,
+		"another revision":  "/worker/workspace/default.tar.gz?revision=rev-2&" + of,
+		"no revision":       "/worker/workspace/default.tar.gz?" + of,
+		"another step":      "/worker/workspace/default.tar.gz?revision=rev-1&step_id=1",
+	} {
+		requireError(t, b.tarball(made.Token, path, ""), 401, "workspace token")
+		require.NotEqual(t, step.WorkspaceURL, path, name)
+	}
+	for name, wrong := range map[string]string{
+		"changed": made.Token[:len(made.Token)-4] + "AAAA", "cut": made.Token[:len(made.Token)-8], "empty": "stroem_ws_",
+		"no base64": "stroem_ws_%%%", "a lease": "stroem_ws_" + step.Lease,
+	} {
+		require.Equal(t, http.StatusUnauthorized, b.tarball(wrong, step.WorkspaceURL, "").status, name)
+	}
+	for _, path := range []string{"/worker/heartbeat", "/worker/steps/complete", "/worker/jobs/claim", "/worker/steps/workspace_token", "/worker/register"} {
+		require.Equal(t, http.StatusUnauthorized, b.do(call{method: "POST", path: path, token: made.Token, body: "{}"}).status, path)
+	}
+	for _, path := range []string{"start", "complete"} {
+		into[api.Status](t, b.do(call{
+			method: "POST", path: "/worker/jobs/" + step.JobID + "/steps/a/" + path, token: token, body: "{}", header: map[string]string{"X-Stroem-Lease": step.Lease},
+		}))
+	}
+	requireError(t, b.tarball(made.Token, step.WorkspaceURL, ""), 401, "its step has ended")
+}
+
 func TestRefreshWorkspace(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)

@@ -31,6 +31,7 @@ type PluginConfig struct {
 	Env      map[string]string // in addition to what every plugin gets
 	Config   map[string]any    // checked against the plugin's schema
 	Disabled bool
+	Optional bool // it is all right if the plugin is not installed, or has nothing to work with
 }
 
 // Limits are the durations and numbers of the supervision. A zero field means the default.

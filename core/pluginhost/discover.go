@@ -41,8 +41,8 @@ func discover(cfg *Config) ([]*candidate, error) {
 	if err := checkCase(cfg, binaries); err != nil {
 		return nil, err
 	}
-	for file := range cfg.Plugins {
-		if cfg.wants(file) {
+	for file, plugin := range cfg.Plugins {
+		if cfg.wants(file) && !plugin.Optional {
 			binaries[file] = locate(cfg, file, binaries)
 		}
 	}
@@ -57,7 +57,7 @@ func discover(cfg *Config) ([]*candidate, error) {
 		plugin, configured := cfg.Plugins[file]
 		candidates = append(candidates, &candidate{
 			file: file, kind: kind, name: name, binary: binaries[file],
-			PluginConfig: plugin, configured: configured || slices.Contains(cfg.Only, file),
+			PluginConfig: plugin, configured: configured && !plugin.Optional || slices.Contains(cfg.Only, file),
 		})
 	}
 	return candidates, nil

@@ -33,9 +33,9 @@ func TestRegistration(t *testing.T) {
 			require.Equal(t, "w", w.Name)
 			require.Equal(t, "1", w.Version)
 			require.Equal(t, 1, w.Protocol)
-			require.Equal(t, []string{"acme", "acme.noop", "gpu", "shell"}, w.Tags)
+			require.Equal(t, []string{"acme", "acme.noop", "gpu", "pods", "shell"}, w.Tags)
 		}
-		require.Equal(t, []string{"acme", "acme.noop", "gpu", "shell"}, s.claims[0].Tags)
+		require.Equal(t, []string{"acme", "acme.noop", "gpu", "pods", "shell"}, s.claims[0].Tags)
 		require.Equal(t, 4, *s.claims[0].MaxSteps)
 	})
 }

@@ -40,6 +40,7 @@ func newScripted(steps map[string]behaviour) *scripted {
 		types: []pluginapi.ActionType{
 			{Name: "shell", Runner: "local", Tag: "shell", Workspace: pluginapi.WorkspaceHostDir, Attachable: true},
 			{Name: "acme.noop", Tag: "acme"},
+			{Name: "shell", Runner: "pod", Tag: "pods", Workspace: pluginapi.WorkspaceDownload},
 		},
 	}
 	s.known = s.types

@@ -75,6 +75,18 @@ func (s *server) archive(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(data)
 }
 
+// workspaceToken gives tokens that are told from each other by the step.
+func (s *server) workspaceToken(_ string, request api.WorkspaceTokenRequest, r *http.Request) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.ContainsFunc(s.steps, func(st *step) bool {
+		return st.StepID == request.StepID && st.Lease == r.Header.Get("X-Stroem-Lease")
+	}) {
+		return nil, &httpError{http.StatusForbidden, "lease_invalid"}
+	}
+	return api.WorkspaceToken{Token: "token of " + strconv.FormatInt(request.StepID, 10)}, nil
+}
+
 // pack makes a tar.gz of files.
 func pack(t *testing.T, files map[string]string) []byte {
 	t.Helper()

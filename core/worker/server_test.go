@@ -100,6 +100,7 @@ func newServer(t *testing.T) *server {
 	handle(s, mux, "POST /worker/steps/state", s.saveState)
 	handle(s, mux, "POST /worker/steps/removed", s.reportRemoved)
 	handle(s, mux, "POST /worker/steps/complete", s.complete)
+	handle(s, mux, "POST /worker/steps/workspace_token", s.workspaceToken)
 	mux.HandleFunc("POST /worker/jobs/{job}/logs", s.appendLogs)
 	mux.HandleFunc("GET /worker/workspace/{name}", s.archive)
 	s.http = httptest.NewServer(s.disturb(mux))

@@ -15,7 +15,6 @@ import (
 	"github.com/stroem/stroem/core/config"
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/version"
-	"github.com/stroem/stroem/pluginapi"
 )
 
 // ErrKill as the cause of its end has abort not even ask the steps to stop, see [Serve].
@@ -29,7 +28,11 @@ func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (er
 		return err
 	}
 	defer server.Close()
-	host, err := pluginhost.New(hostConfig(c, logger))
+	hosted, err := hostConfig(c, logger)
+	if err != nil {
+		return err
+	}
+	host, err := pluginhost.New(hosted)
 	if err != nil {
 		return fmt.Errorf("set up the plugins: %w", err)
 	}
@@ -52,8 +55,8 @@ func Serve(ctx, abort context.Context, c config.Worker, logger *slog.Logger) (er
 		Name: c.WorkerName, Version: version.Version, Client: server, Runners: host, Changed: host.Changed,
 		Plugins: func() []api.Plugin { return describePlugins(host) }, Labels: c.Labels(), Slots: c.MaxConcurrent,
 		CacheDir: c.WorkspaceCacheDir, CacheBytes: int64(c.WorkspaceCacheMaxBytes),
-		ScratchDir: filepath.Join(c.DataDir, "scratch", fileName(c.WorkerName)),
-		StopGrace:  c.StopGrace, Drain: c.Drain, Logger: logger,
+		ScratchDir:  filepath.Join(c.DataDir, "scratch", fileName(c.WorkerName)),
+		DownloadURL: c.Download(), StopGrace: c.StopGrace, Drain: c.Drain, Logger: logger,
 	})
 	return w.Run(ctx, abort)
 }
@@ -71,25 +74,6 @@ func fileName(worker string) string {
 	}
 	sum := sha256.Sum256([]byte(worker))
 	return name + "-" + hex.EncodeToString(sum[:8])
-}
-
-func hostConfig(c config.Worker, logger *slog.Logger) pluginhost.Config {
-	plugins := map[string]pluginhost.PluginConfig{}
-	for name, p := range c.Plugins.Entries {
-		plugins[name] = pluginConfig(p)
-	}
-	return pluginhost.Config{
-		Dir: pluginhost.Dir(c.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindRunner}, Plugins: plugins,
-		RequirePinned: c.Plugins.RequirePinned, DataDir: filepath.Join(c.DataDir, "plugins"), Logger: logger,
-	}
-}
-
-func pluginConfig(p config.Plugin) pluginhost.PluginConfig {
-	env := make(map[string]string, len(p.Env))
-	for key, value := range p.Env {
-		env[key] = value.Reveal()
-	}
-	return pluginhost.PluginConfig{Path: p.Path, SHA256: p.SHA256, Args: p.Args, Env: env, Config: p.Config, Disabled: p.Disabled}
 }
 
 // bundled are the plugins of the tags that everybody knows.

@@ -48,6 +48,7 @@ type Options struct {
 	CacheDir    string
 	CacheBytes  int64         // of workspace revisions not in use; 0: no limit
 	ScratchDir  string        // for this worker alone: what is in it is removed, but for what belongs to steps that go on
+	DownloadURL string        // of the server, for runners that download the workspace where the step runs; "": there is none
 	StopGrace   time.Duration // between the polite and the hard stop of a step
 	Drain       time.Duration // for running steps once the worker is told to stop
 	RunnerWait  time.Duration // for a runner whose plugin is away when a step is to start; 0: 10 s, less than the server waits for the start

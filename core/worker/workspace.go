@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/stroem/stroem/core"
@@ -22,8 +23,13 @@ const copyWorkspace = "copy"
 func (s *session) workspace(
 	ctx context.Context, step *api.Claim, action *core.Action, typ pluginapi.ActionType, request *pluginapi.RunRequest,
 ) (release func(), err error) {
-	if typ.Workspace != pluginapi.WorkspaceHostDir {
+	switch typ.Workspace {
+	case pluginapi.WorkspaceNone:
 		return func() {}, nil
+	case pluginapi.WorkspaceDownload:
+		request.Workspace.Writable = action.Workspace == copyWorkspace
+		return func() {}, s.downloadable(ctx, step, request)
+	case pluginapi.WorkspaceHostDir:
 	}
 	dir, release, err := s.revision(ctx, step)
 	if err != nil {
@@ -40,6 +46,27 @@ func (s *session) workspace(
 	}
 	request.Workspace.Dir, request.Workspace.Writable = private, true
 	return func() {}, nil
+}
+
+// downloadable gives a runner what it needs to have the files downloaded where the step runs: their address, and a token that
+// opens nothing else.
+func (s *session) downloadable(ctx context.Context, step *api.Claim, request *pluginapi.RunRequest) error {
+	if s.DownloadURL == "" {
+		return errors.New("the worker knows no address of the server that the step could reach: set download_url in the worker's configuration")
+	}
+	patience, cancel := context.WithTimeout(ctx, downloadLimit)
+	defer cancel()
+	var delay backoff
+	for {
+		token, err := s.server.WorkspaceToken(ctx, step.StepID, step.Lease)
+		if s.note(err) == nil {
+			request.Workspace.URL, request.Workspace.Token = strings.TrimSuffix(s.DownloadURL, "/")+step.WorkspaceURL, token.Token
+			return nil
+		}
+		if refused(err) || delay.wait(patience, 100*time.Millisecond, 5*time.Second) != nil {
+			return err
+		}
+	}
 }
 
 // downloadLimit is how long a step waits for a server that does not answer, or breaks off in the middle of an archive.

@@ -2,12 +2,15 @@ package worker_test
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core/worker"
 	"github.com/stroem/stroem/pluginapi"
 )
 
@@ -56,4 +59,45 @@ func TestStepsShareARevision(t *testing.T) {
 		require.Equal(t, 2, s.calls["/worker/workspace/ws.tar.gz?revision=rev1"], "once for each directory")
 		require.Equal(t, 1, s.calls["/worker/workspace/ws.tar.gz?revision=other"])
 	})
+}
+
+// A runner that has the files downloaded where its step runs gets their address and a token for it, and no files.
+func TestDownloadableWorkspace(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	requests := make(chan *pluginapi.RunRequest, 1)
+	runner := newScripted(map[string]behaviour{"pod": func(_ context.Context, req *pluginapi.RunRequest, _ pluginapi.Output) (*pluginapi.Result, error) {
+		requests <- req
+		return &pluginapi.Result{}, nil
+	}})
+	onPods := func(spec string) *step {
+		return s.add("pod", func(st *step) {
+			st.Runner, st.ActionSpec = "pod", json.RawMessage(spec)
+			st.WorkspaceURL = "/worker/workspace/ws.tar.gz?revision=rev1&step_id=1"
+		})
+	}
+	startWorker(t, s, runner, func(o *worker.Options) { o.DownloadURL = "https://stroem.example.com/base/" })
+	for spec, writable := range map[string]bool{
+		`{"type": "shell", "runner": "pod", "cmd": "true"}`:                      false,
+		`{"type": "shell", "runner": "pod", "cmd": "true", "workspace": "copy"}`: true,
+	} {
+		st := onPods(spec)
+		require.Empty(t, s.result(st).Error)
+		require.Equal(t, pluginapi.Workspace{
+			URL:   "https://stroem.example.com/base/worker/workspace/ws.tar.gz?revision=rev1&step_id=1",
+			Token: "token of " + strconv.FormatInt(st.StepID, 10), Writable: writable,
+		}, (<-requests).Workspace)
+	}
+	s.do(func() { require.Zero(t, s.calls["/worker/workspace/ws.tar.gz?revision=rev1&step_id=1"]) })
+}
+
+func TestWorkspaceThatCannotBeReached(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	st := s.add("pod", func(st *step) {
+		st.Runner, st.ActionSpec = "pod", json.RawMessage(`{"type": "shell", "runner": "pod", "cmd": "true"}`)
+	})
+	startWorker(t, s, newScripted(nil))
+	require.Equal(t, "Failed to download workspace: the worker knows no address of the server that the step could reach: "+
+		"set download_url in the worker's configuration", s.result(st).Error)
 }
