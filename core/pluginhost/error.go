@@ -17,6 +17,10 @@ var ErrPluginGone = errors.New("the plugin is gone")
 // made again.
 var ErrNotBegun = fmt.Errorf("%w, and the call has not begun", ErrPluginGone)
 
+// ErrRunLeft is in the tree of those of these errors that cut off a run whose type is attachable and of which the plugin has
+// told its state: it may go on. The host leaves it alone; the caller attaches to it, or removes it.
+var ErrRunLeft = fmt.Errorf("%w, and the run may go on", ErrPluginGone)
+
 // ErrConflict is in the tree of the error of [Host.Start] when two plugins offer the same.
 var ErrConflict = errors.New("two plugins offer the same")
 
@@ -28,6 +32,11 @@ func gone(label, format string, args ...any) error {
 // away returns an error with ErrNotBegun.
 func away(label, format string, args ...any) error {
 	return unavailable(ErrNotBegun, label, fmt.Sprintf(format, args...))
+}
+
+// left returns an error with ErrRunLeft that reads as err.
+func left(err error) error {
+	return &pluginapi.Error{Code: pluginapi.CodeUnavailable, Message: err.Error(), Retryable: true, Err: ErrRunLeft}
 }
 
 func unavailable(err error, label, message string) error {

@@ -51,6 +51,25 @@ func TestKilledPluginStartsAgain(t *testing.T) {
 	require.NotEqual(t, step.pid(), s.run(t.Context(), "pid").pid())
 }
 
+// A run that outlives its plugin is left alone: it is for the caller to attach to it.
+func TestRunsThatOutliveTheirPluginAreNotRemoved(t *testing.T) {
+	t.Parallel()
+	s := start(t, one(script{Attach: true}))
+	step := s.run(t.Context(), "hold")
+	step.signal(syscall.SIGKILL)
+	requireLost(t, step)
+	_, err := step.wait()
+	require.ErrorIs(t, err, pluginhost.ErrRunLeft)
+	s.awaitRestart()
+	require.Empty(t, s.journal("remove"))
+	attacher, ok := s.runner().(pluginapi.Attacher)
+	require.True(t, ok)
+	result, err := attacher.Attach(t.Context(), &pluginapi.AttachRequest{RunID: "run-1", Type: "test", State: []byte("state of run-1")}, step.out)
+	require.NoError(t, err)
+	require.Equal(t, &pluginapi.Result{ExitCode: 5}, result)
+	require.Equal(t, []string{"run-1 state of run-1"}, s.journal("attach"))
+}
+
 // What many runs left is removed at the same time, and what cannot be removed does not keep the plugin away for long.
 func TestManyLostRunsAreRemovedTogether(t *testing.T) {
 	t.Parallel()

@@ -47,7 +47,7 @@ func (h runnerHandle) follow(ctx context.Context, remains pluginapi.RemoveReques
 		return nil, err
 	}
 	defer end()
-	entry := h.s.runs.add(i, remains)
+	entry := h.s.runs.add(i, remains, h.s.attachable(actionKey{remains.Type, remains.Runner}))
 	result, err := f(ctx, i, entry)
 	err = h.s.explain(ctx, err)
 	if !errors.Is(err, ErrPluginGone) {
@@ -60,6 +60,10 @@ func (h runnerHandle) follow(ctx context.Context, remains pluginapi.RemoveReques
 	select {
 	case <-i.calls.ending:
 	case <-timer.C: // the connection broke, and the process did not end
+	}
+	if entry.goesOn() {
+		h.s.runs.done(entry)
+		return result, left(err)
 	}
 	return result, err
 }

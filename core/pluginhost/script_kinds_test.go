@@ -67,6 +67,14 @@ func (a runnerActor) Run(ctx context.Context, req *pluginapi.RunRequest, out plu
 	return &pluginapi.Result{}, nil
 }
 
+// attacherActor takes runs up again that have left nothing but their state.
+type attacherActor struct{ runnerActor }
+
+func (a attacherActor) Attach(_ context.Context, req *pluginapi.AttachRequest, out pluginapi.Output) (*pluginapi.Result, error) {
+	a.note("attach %s %s", req.RunID, req.State)
+	return &pluginapi.Result{ExitCode: 5}, out.Started(req.State)
+}
+
 func (a runnerActor) Remove(ctx context.Context, req *pluginapi.RemoveRequest) error {
 	a.note("remove %s %s", req.RunID, req.State)
 	switch {

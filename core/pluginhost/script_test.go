@@ -44,6 +44,7 @@ type script struct {
 	Panic    string         `json:",omitempty"` // where it panics
 	Await    string         `json:",omitempty"` // a file in Dir: the process ends at its start as long as it is not there
 	Print    []string       `json:",omitempty"` // lines for stderr
+	Attach   bool           `json:",omitempty"` // its runs outlive it
 	Dir      string         // where test and plugin talk: journal and health
 }
 
@@ -91,6 +92,10 @@ func play(text string) {
 	case pluginapi.KindLogStore:
 		pluginapi.Serve(storeActor{a})
 	default:
+		if a.Attach {
+			pluginapi.Serve(attacherActor{runnerActor{a}})
+			return
+		}
 		pluginapi.Serve(runnerActor{a})
 	}
 }
@@ -142,7 +147,7 @@ func (a actor) Describe(context.Context) (*pluginapi.Description, error) {
 	}
 	for _, t := range types {
 		name, runner, _ := strings.Cut(t, "/")
-		d.ActionTypes = append(d.ActionTypes, pluginapi.ActionType{Name: name, Runner: runner, Tag: "test"})
+		d.ActionTypes = append(d.ActionTypes, pluginapi.ActionType{Name: name, Runner: runner, Tag: "test", Attachable: a.Attach})
 	}
 	return d, nil
 }

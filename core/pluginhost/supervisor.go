@@ -46,6 +46,14 @@ func (s *supervisor) known() *pluginapi.Description {
 	return s.description
 }
 
+// attachable tells whether runs of an action type outlive the plugin.
+func (s *supervisor) attachable(key actionKey) bool {
+	description := s.known()
+	return description != nil && slices.ContainsFunc(description.ActionTypes, func(t pluginapi.ActionType) bool {
+		return t.Attachable && t.Name == key.name && t.Runner == key.runner
+	})
+}
+
 // spec is the schema of an action type's spec, nil if it has none.
 func (s *supervisor) spec(key actionKey) *specSchema {
 	s.mu.Lock()

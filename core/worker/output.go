@@ -23,8 +23,9 @@ type output struct {
 	recorder   *joblog.Recorder
 	run        api.LostRun // with the state as it was told last
 
-	started atomic.Bool
-	stored  atomic.Bool // another worker could take it up
+	received received
+	started  atomic.Bool // by the call at hand
+	stored   atomic.Bool // another worker could take it up
 }
 
 // stateLimit bounds how long a step waits for its state to be stored while the server does not answer.
@@ -67,8 +68,15 @@ func (o *output) Started(state []byte) error {
 	}
 }
 
-func (o *output) Stdout() io.Writer { return o.recorder.Stdout() }
-func (o *output) Stderr() io.Writer { return o.recorder.Stderr() }
+func (o *output) Stdout() io.Writer { return o.stream(0, o.recorder.Stdout()) }
+func (o *output) Stderr() io.Writer { return o.stream(1, o.recorder.Stderr()) }
+
+func (o *output) stream(n int, to io.Writer) io.Writer {
+	if !o.attachable {
+		return to
+	}
+	return &receiving{Writer: to, from: &o.received, stream: n}
+}
 
 // errLetGo ends what this worker knows of a run that a newer one has taken up: as if this one had died.
 var errLetGo = fmt.Errorf("%w: %w", ErrSuperseded, pluginapi.ErrHostGone)

@@ -45,7 +45,8 @@ func (s *session) record(run api.LostRun) {
 }
 
 // settle sees to what a run may have left when the call of its runner is over: nothing, if it came to a result. One that was
-// let go of goes on. All others are removed: by the plugin's host if the plugin has died, as soon as it is up again. What
+// let go of goes on. All others are removed: by the plugin's host if the plugin has died and the run with it, as soon as it
+// is up again. What
 // could not be removed, or not yet, stays written down for the next worker.
 func (s *session) settle(call context.Context, run api.LostRun, err error) error {
 	id := runID(run.JobID, run.StepID, run.Attempt)
@@ -53,7 +54,7 @@ func (s *session) settle(call context.Context, run api.LostRun, err error) error
 	case letGo(call):
 		return nil
 	case err == nil:
-	case errors.Is(err, pluginhost.ErrPluginGone) && !notBegun(err):
+	case errors.Is(err, pluginhost.ErrPluginGone) && !notBegun(err) && !errors.Is(err, pluginhost.ErrRunLeft):
 		s.discard(filepath.Join(s.ScratchDir, id))
 		return nil
 	default:

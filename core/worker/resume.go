@@ -49,11 +49,31 @@ func (s *session) attach(ctx context.Context, step *api.Claim, recorder *joblog.
 	call, end := out.until(ctx)
 	defer end()
 	result, err := s.attachTo(ctx, call, request, out)
-	removeErr := s.settle(call, out.run, err)
-	if err == nil || out.started.Load() || letGo(call) {
+	return s.follow(ctx, call, request, out, "The worker was started anew", result, err)
+}
+
+// follow takes what the call of a run's runner has returned. As often as the plugin has died and left the run alone, it is
+// taken up again; in the end it is settled. anew is why the run was taken up, "" if it was not.
+func (s *session) follow(
+	ctx, call context.Context, request *pluginapi.AttachRequest, out *output, anew string, result *pluginapi.Result, err error,
+) (*pluginapi.Result, error) {
+	for errors.Is(err, pluginhost.ErrRunLeft) && ctx.Err() == nil {
+		s.Logger.WarnContext(ctx, "a plugin has ended, and its step goes on: taking it up again",
+			"job", out.step.JobID, "step", out.step.StepName, "error", err)
+		anew = "The runner plugin was started anew"
+		out.started.Store(false)
+		out.received.resume()
+		request.State = out.run.State
+		if since := out.received.since(); !since.IsZero() {
+			request.Since = since
+		}
+		result, err = s.attachTo(ctx, call, request, out)
+	}
+	removeErr := s.settle(call, out.run, err) // is logged
+	if err == nil || anew == "" || out.started.Load() || letGo(call) {
 		return result, err
 	}
-	return nil, notTakenUp(errors.Join(err, removeErr))
+	return nil, notTakenUp(anew, errors.Join(err, removeErr))
 }
 
 // attachTo calls Attach. What the plugin needs may come up later than the worker, so a plugin that cannot work yet is asked
@@ -81,11 +101,11 @@ func unavailable(err error) bool {
 	return pluginapi.CodeOf(err) == pluginapi.CodeUnavailable && !errors.Is(err, pluginhost.ErrPluginGone)
 }
 
-func notTakenUp(err error) error {
+func notTakenUp(anew string, err error) error {
 	if pluginapi.CodeOf(err) == pluginapi.CodeNotFound {
-		return fmt.Errorf("The worker was started anew, and the step is gone: %w", err) //nolint:staticcheck // told to people
+		return fmt.Errorf("%s, and the step is gone: %w", anew, err)
 	}
-	return fmt.Errorf("The worker was started anew, and could not take up the step again: %w", err) //nolint:staticcheck // told to people
+	return fmt.Errorf("%s, and could not take up the step again: %w", anew, err)
 }
 
 // known is what the server knows of a step's output.

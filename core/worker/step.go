@@ -142,8 +142,10 @@ func (s *session) run(ctx context.Context, runner pluginapi.Runner, request *plu
 		s.forget(request.RunID)
 		return nil, err
 	}
-	_ = s.settle(call, out.run, err) // which is logged
-	return result, err
+	return s.follow(ctx, call, &pluginapi.AttachRequest{
+		RunID: request.RunID, Type: request.Type, Runner: request.Runner, ScratchDir: request.ScratchDir,
+		StopGrace: request.StopGrace, Labels: request.Labels,
+	}, out, "", result, err)
 }
 
 // pluginLimit is how long a step that is started waits for a plugin that is away.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,18 +51,34 @@ func keeper(args ...string) settings {
 	}}
 }
 
-// A step whose worker is killed in the middle, more than once, goes on, and nobody sees that anything has happened.
-func TestAStepOutlivesItsWorker(t *testing.T) {
+// A step whose worker or plugin is killed in the middle, more than once, goes on, and nobody sees that anything has happened.
+func TestAStepOutlivesItsWorkerAndItsPlugin(t *testing.T) {
 	t.Parallel()
+	for name, victims := range map[string][]string{
+		"worker": {"worker", "worker"}, "plugin": {"plugin", "plugin"}, "both": {"worker", "plugin"}, "both the other way": {"plugin", "worker"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			outlives(t, victims)
+		})
+	}
+}
+
+func outlives(t *testing.T, victims []string) {
+	t.Helper()
 	dir := t.TempDir()
 	s := newSystem(t, workspace(t, kept), nil)
 	w := s.startWorker("w", keeper())
 	id := s.execute("default", "count", map[string]any{"dir": dir})
-	for _, lines := range []int64{50, 150} {
-		s.eventually(fmt.Sprint(lines, " lines are stored"), func(ctx context.Context) bool {
+	for i, victim := range victims {
+		s.eventually(fmt.Sprint(i, ": enough lines are stored"), func(ctx context.Context) bool {
 			page, err := s.Logs(ctx, id, client.LogQuery{})
-			return err == nil && page.Total >= lines
+			return err == nil && page.Total >= int64(50+100*i)
 		})
+		if victim == "plugin" {
+			require.NoError(t, syscall.Kill(child(t, w.pid(), "runner-example.keeper"), syscall.SIGKILL))
+			continue
+		}
 		w.kill()
 		w = s.startWorker("w", keeper())
 	}

@@ -241,9 +241,9 @@ func child(t *testing.T, pid int, program string) int {
 		if err != nil {
 			continue
 		}
-		// pid (name) state ppid …
+		// pid (name, of which 15 characters are kept) state ppid …
 		name, rest, _ := strings.Cut(string(stat[bytes.IndexByte(stat, '(')+1:]), ")")
-		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(pid) && name == program {
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(pid) && name == program[:min(len(program), 15)] {
 			return candidate
 		}
 	}
