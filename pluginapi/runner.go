@@ -31,7 +31,7 @@ type Runner interface {
 }
 
 // Attacher is optional for runners: it takes up again a run that outlived its plugin process, as a container may. It is
-// called for types that are Attachable, after the worker was started anew.
+// called for types that are Attachable, after the plugin or the worker was started anew.
 type Attacher interface {
 	// Attach continues the run from which req.State came, as Run does, calling out.Started included. Its context means
 	// what it means to Run, and it may be stopped as soon as it has begun. A run that is gone is an [*Error] with
