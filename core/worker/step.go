@@ -192,7 +192,10 @@ func exitText(result *pluginapi.Result, stderr string) string {
 		text += "Killed by " + result.Signal + "\n"
 	}
 	if result.Message != "" {
-		text += result.Message + "\n"
+		text += strings.TrimSuffix(result.Message, "\n") + "\n"
+		if stderr == "" {
+			return text
+		}
 	}
 	return text + "Stderr: " + stderr
 }

@@ -42,6 +42,16 @@ type stepExpected struct {
 
 func TestScenarios(t *testing.T) {
 	t.Parallel()
+	workspaces := scenarioWorkspaces(t, strings.Clone)
+	s := newSystem(t, workspaces, nil)
+	s.startWorker("one", settings{"max_concurrent": 4})
+	s.startWorker("two", settings{"max_concurrent": 4})
+	runScenarios(s, workspaces, func(name string) []expectation { return expectations(t, name, strings.Clone) })
+}
+
+// scenarioWorkspaces makes a workspace of each scenario, whose text may be changed.
+func scenarioWorkspaces(t *testing.T, change func(string) string) map[string]string {
+	t.Helper()
 	files, err := filepath.Glob("scenarios/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
@@ -52,27 +62,36 @@ func TestScenarios(t *testing.T) {
 		content, err := os.ReadFile(file)
 		require.NoError(t, err)
 		require.NoError(t, os.Mkdir(filepath.Join(dir, ".workflows"), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, ".workflows", filepath.Base(file)), content, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".workflows", filepath.Base(file)), []byte(change(string(content))), 0o600))
 		workspaces[scenarioName(file)] = dir
 	}
-	s := newSystem(t, workspaces, nil)
-	s.startWorker("one", settings{"max_concurrent": 4})
-	s.startWorker("two", settings{"max_concurrent": 4})
-	for _, file := range files {
-		t.Run(scenarioName(file), func(t *testing.T) {
-			t.Parallel()
-			var expectations []expectation
-			data, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".json")
-			require.NoError(t, err)
-			require.NoError(t, json.Unmarshal(data, &expectations))
-			for _, want := range expectations {
-				t.Run(want.Task, func(t *testing.T) {
-					t.Parallel()
-					of(s, t).check(scenarioName(file), want)
-				})
-			}
-		})
-	}
+	return workspaces
+}
+
+// expectations are those of a scenario, whose text may be changed.
+func expectations(t *testing.T, scenario string, change func(string) string) (all []expectation) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("scenarios", scenario+".json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(change(string(data))), &all))
+	return all
+}
+
+// runScenarios runs every task of the scenarios, and returns when all have ended.
+func runScenarios(s *system, workspaces map[string]string, expected func(scenario string) []expectation) {
+	s.t.Run("scenarios", func(t *testing.T) {
+		for name := range workspaces {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				for _, want := range expected(name) {
+					t.Run(want.Task, func(t *testing.T) {
+						t.Parallel()
+						of(s, t).check(name, want)
+					})
+				}
+			})
+		}
+	})
 }
 
 func scenarioName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".yaml") }
