@@ -21,15 +21,14 @@ import (
 	"github.com/stroem/stroem/pluginapi"
 )
 
-// boundary is a shell plugin and its host, with nothing else of Strøm: what a step costs beyond the process that it is.
+// boundary is a runner plugin and its host, with nothing else of Strøm: what a step costs beyond the process that it is.
 type boundary struct {
-	host   *pluginhost.Host
-	runner pluginapi.Runner
-	dir    string // gets the scratch directory of each run
-	last   atomic.Int64
+	host *pluginhost.Host
+	dir  string // gets the scratch directory of each run
+	last atomic.Int64
 }
 
-func newBoundary(ctx context.Context, bin string) (b *boundary, err error) {
+func newBoundary(ctx context.Context, bin, plugin string, config map[string]any) (b *boundary, err error) {
 	plugins, err := filepath.Abs(filepath.Join(bin, "plugins"))
 	if err != nil {
 		return nil, err
@@ -44,19 +43,13 @@ func newBoundary(ctx context.Context, bin string) (b *boundary, err error) {
 		}
 	}()
 	if b.host, err = pluginhost.New(pluginhost.Config{
-		Dir: plugins, Kinds: []pluginapi.Kind{pluginapi.KindRunner}, Only: []string{"runner-shell"},
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Dir: plugins, Kinds: []pluginapi.Kind{pluginapi.KindRunner}, Only: []string{plugin},
+		Plugins: map[string]pluginhost.PluginConfig{plugin: {Config: config}},
+		Logger:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}); err != nil {
 		return nil, err
 	}
-	if err := b.host.Start(ctx); err != nil {
-		return nil, err
-	}
-	var ok bool
-	if b.runner, ok = b.host.Runner("shell", "local"); !ok {
-		return nil, fmt.Errorf("the shell plugin does not run: %+v", b.host.Plugins())
-	}
-	return b, nil
+	return b, b.host.Start(ctx)
 }
 
 func (b *boundary) close(ctx context.Context) error {
@@ -95,7 +88,11 @@ func (b *boundary) plugin(ctx context.Context, command string, stdout io.Writer)
 	if err != nil {
 		return err
 	}
-	result, err := b.runner.Run(ctx, &pluginapi.RunRequest{
+	runner, ok := b.host.Runner("shell", "local")
+	if !ok {
+		return fmt.Errorf("the shell plugin does not run: %+v", b.host.Plugins())
+	}
+	result, err := runner.Run(ctx, &pluginapi.RunRequest{
 		RunID: id, Type: "shell", Runner: "local", Spec: spec, Workspace: pluginapi.Workspace{Dir: b.dir}, ScratchDir: dir,
 	}, taken{stdout})
 	if err == nil && result.ExitCode != 0 {

@@ -45,7 +45,7 @@ func run(ctx context.Context, bin, out, only string) error {
 	}
 	r := &report{}
 	if err := measure(ctx, r, wanted, func() (*boundary, func(), error) {
-		b, err := newBoundary(ctx, bin)
+		b, err := newBoundary(ctx, bin, "runner-shell", nil)
 		return b, func() { _ = b.close(ctx) }, err // it has been measured
 	}, []measurement[*boundary]{{"B1,B2", short}, {"B3", large}}); err != nil {
 		return err
