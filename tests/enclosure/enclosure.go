@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,6 +34,7 @@ type Options struct {
 type Enclosure struct {
 	// Dir is the directory for its files, and the base of its name that of its cgroup.
 	Dir   string
+	link  string
 	lock  *os.File
 	init  *exec.Cmd
 	input io.WriteCloser
@@ -96,25 +96,23 @@ func (e *Enclosure) PID() string {
 	return strconv.Itoa(e.init.Process.Pid)
 }
 
-// Link takes a name for a network interface of the enclosure's that is seen from outside, and a number that goes with it:
-// create makes the interface and fails if there is one of that name. The interface goes when the enclosure does.
-func (e *Enclosure) Link(create func(name string, number int) error) error {
-	var err error
-	for number := range 32 {
-		name := linkName(e.Dir, number)
-		if _, err = net.InterfaceByName(name); err == nil {
-			err = fmt.Errorf("the interface %s exists", name)
-			continue
-		}
+// Link gives the enclosure a network interface that is seen from outside, which goes when the enclosure does. It returns its
+// name and a number that goes with it. The function adds the interface, and fails if there is one of that name.
+func (e *Enclosure) Link(add func(name string) error) (name string, number int, err error) {
+	for number = range 32 {
+		name = linkName(e.Dir, number)
 		if err = os.WriteFile(filepath.Join(e.Dir, linkFile), []byte(name), 0o600); err != nil {
-			return fmt.Errorf("write down the name of the interface: %w", err)
+			return "", 0, fmt.Errorf("write down the name of the interface: %w", err)
 		}
-		if err = create(name, number); err == nil {
-			return nil
+		if err = add(name); err == nil {
+			e.link = name
+			return name, number, nil
+		}
+		if err := os.Remove(filepath.Join(e.Dir, linkFile)); err != nil { // it is another's
+			return "", 0, err
 		}
 	}
-	_ = os.Remove(filepath.Join(e.Dir, linkFile))
-	return fmt.Errorf("make a network interface: %w", err)
+	return "", 0, fmt.Errorf("add a network interface: %w", err)
 }
 
 // Serve gives the settings to the function that [Inside] was called with, and returns once that is ready, or has ended,
@@ -151,5 +149,5 @@ func (e *Enclosure) Stop() error {
 		<-e.ended
 	}
 	_ = e.ready.Close()
-	return errors.Join(clear(e.Dir), e.lock.Close())
+	return errors.Join(removeLink(e.link), clear(e.Dir), e.lock.Close())
 }

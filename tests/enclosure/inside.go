@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -65,6 +66,7 @@ func runInit() error {
 	if err != nil {
 		return clear(dir) // the outside ended before it came to settings
 	}
+	link := recordedLink(dir)
 	if err := makeMounts(dir); err != nil {
 		return err
 	}
@@ -86,14 +88,16 @@ func runInit() error {
 		return fmt.Errorf("start the process that serves: %w", err)
 	}
 	_ = os.NewFile(announceFD, "ready").Close()
+	// Everything but this process, and once: what clears away afterwards is to live.
+	killAll := sync.OnceFunc(func() { _ = syscall.Kill(-1, syscall.SIGKILL) })
 	go func() {
 		_, _ = io.Copy(io.Discard, input)
-		_ = syscall.Kill(-1, syscall.SIGKILL) // everything but this process
+		killAll()
 	}()
 	reap(server.Pid)
-	_ = syscall.Kill(-1, syscall.SIGKILL)
+	killAll()
 	reap(0)
-	return clear(dir)
+	return errors.Join(removeLink(link), clear(dir))
 }
 
 // reap waits for processes until the one with the pid has ended, or all have.

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -76,7 +75,7 @@ func removeLeftovers(name string) {
 func clear(dir string) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		err := errors.Join(unmount(dir), removeCgroups(filepath.Base(dir)), removeLink(dir))
+		err := errors.Join(unmount(dir), removeCgroups(filepath.Base(dir)), removeLink(recordedLink(dir)))
 		if err == nil {
 			err = os.RemoveAll(dir)
 		}
@@ -109,43 +108,21 @@ func unmount(dir string) error {
 	return lines.Err()
 }
 
-// cgroups are the directories of an enclosure's cgroup, one in each hierarchy.
-func cgroups(name string) []string {
-	var found []string
-	for _, pattern := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} {
-		dirs, _ := filepath.Glob(pattern + name)
-		found = append(found, dirs...)
-	}
-	return found
-}
-
-func removeCgroups(name string) error {
-	for _, top := range cgroups(name) {
-		var dirs []string
-		_ = filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.IsDir() {
-				dirs = append(dirs, path)
-			}
-			return nil
-		})
-		for _, dir := range slices.Backward(dirs) {
-			if err := syscall.Rmdir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("remove the cgroup %s: %w", dir, err)
-			}
-		}
-	}
-	return nil
-}
-
-func removeLink(dir string) error {
+// recordedLink is the name of the enclosure's network interface, empty if it has none.
+func recordedLink(dir string) string {
 	name, err := os.ReadFile(filepath.Join(dir, linkFile))
 	if err != nil {
-		return nil //nolint:nilerr // it has none
+		return ""
 	}
-	if _, err := net.InterfaceByName(string(name)); err != nil {
+	return string(name)
+}
+
+func removeLink(name string) error {
+	if _, err := net.InterfaceByName(name); err != nil {
 		return nil //nolint:nilerr // it is gone
 	}
-	if out, err := exec.Command("ip", "link", "delete", string(name)).CombinedOutput(); err != nil { //nolint:noctx // no context is left
+	out, err := exec.Command("ip", "link", "delete", name).CombinedOutput() //nolint:noctx // no context is left
+	if _, still := net.InterfaceByName(name); err != nil && still == nil {
 		return fmt.Errorf("remove the interface %s: %w: %s", name, err, out)
 	}
 	return nil

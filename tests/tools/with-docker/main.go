@@ -38,29 +38,26 @@ func run(ctx context.Context, args []string) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, engine.Stop()) }()
-	var given settings
-	if err := engine.Link(func(name string, number int) error {
-		given.Bridge = name
-		return makeBridge(ctx, name, number)
-	}); err != nil {
+	// Containers reach this machine at the address of the bridge.
+	bridge, number, err := engine.Link(func(name string) error { return ip(ctx, "link", "add", name, "type", "bridge") })
+	if err != nil {
 		return 1, err
 	}
-	if err := engine.Serve(ctx, given); err != nil {
+	if err := ip(ctx, "address", "add", fmt.Sprintf("10.233.%d.1/24", number), "dev", bridge); err != nil {
+		return 1, err
+	}
+	if err := ip(ctx, "link", "set", bridge, "up"); err != nil {
+		return 1, err
+	}
+	if err := engine.Serve(ctx, settings{Bridge: bridge}); err != nil {
 		return 1, fmt.Errorf("start a Docker engine: %w", err)
 	}
 	return alongside.Run(ctx, args, engines.DockerHost+"=unix://"+socket(engine.Dir))
 }
 
-// makeBridge makes the network of containers, which reach this machine at the address of the bridge.
-func makeBridge(ctx context.Context, name string, number int) error {
-	for _, args := range [][]string{
-		{"link", "add", name, "type", "bridge"},
-		{"address", "add", fmt.Sprintf("10.233.%d.1/24", number), "dev", name},
-		{"link", "set", name, "up"},
-	} {
-		if out, err := exec.CommandContext(ctx, "ip", args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("ip %v: %w: %s", args, err, out)
-		}
+func ip(ctx context.Context, args ...string) error {
+	if out, err := exec.CommandContext(ctx, "ip", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %v: %w: %s", args, err, out)
 	}
 	return nil
 }
