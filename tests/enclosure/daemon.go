@@ -49,8 +49,8 @@ func (d *Daemons) Start(name, program string, args ...string) error {
 }
 
 // Await asks until the answer is nil. It gives up after a minute or when a daemon ends.
-func (d *Daemons) Await(what string, ask func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func (d *Daemons) Await(ctx context.Context, what string, ask func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := ask(ctx)

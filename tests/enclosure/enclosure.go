@@ -52,7 +52,7 @@ func Start(options Options) (*Enclosure, error) {
 		return nil, err
 	}
 	if err := e.start(options); err != nil {
-		_ = clear(e.Dir)
+		_ = clearAway(e.Dir)
 		return nil, errors.Join(err, e.lock.Close())
 	}
 	return e, nil
@@ -134,7 +134,6 @@ func (e *Enclosure) Serve(ctx context.Context, settings any) error {
 		return nil
 	case <-ctx.Done():
 		_ = e.ready.Close()
-		<-answer
 		return fmt.Errorf("wait until it is ready: %w", context.Cause(ctx))
 	}
 }
@@ -149,5 +148,5 @@ func (e *Enclosure) Stop() error {
 		<-e.ended
 	}
 	_ = e.ready.Close()
-	return errors.Join(removeLink(e.link), clear(e.Dir), e.lock.Close())
+	return errors.Join(removeLink(e.link), clearAway(e.Dir), e.lock.Close())
 }

@@ -62,7 +62,7 @@ func serve(dir string, given settings, ready func() error) error {
 	if err := daemons.Start("daemon", "sh", "-c", given.Daemon, dir); err != nil {
 		return err
 	}
-	if err := daemons.Await("the daemon", func(context.Context) error {
+	if err := daemons.Await(context.Background(), "the daemon", func(context.Context) error {
 		_, err := os.Stat(filepath.Join(mount, "started"))
 		return err
 	}); err != nil {

@@ -64,7 +64,7 @@ func runInit() error {
 	input := bufio.NewReader(os.Stdin)
 	given, err := input.ReadString('\n')
 	if err != nil {
-		return clear(dir) // the outside ended before it came to settings
+		return clearAway(dir) // the outside ended before it came to settings
 	}
 	link := recordedLink(dir)
 	if err := makeMounts(dir); err != nil {
@@ -97,7 +97,7 @@ func runInit() error {
 	reap(server.Pid)
 	killAll()
 	reap(0)
-	return errors.Join(removeLink(link), clear(dir))
+	return errors.Join(removeLink(link), clearAway(dir))
 }
 
 // reap waits for processes until the one with the pid has ended, or all have.

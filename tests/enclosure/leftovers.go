@@ -64,15 +64,15 @@ func removeLeftovers(name string) {
 			continue
 		}
 		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			_ = clear(dir)
+			_ = clearAway(dir)
 		}
 		_ = lock.Close()
 	}
 }
 
-// clear removes what is left of an enclosure whose processes are gone: mounts, cgroups, network interface, directory. Some
+// clearAway removes what is left of an enclosure whose processes are gone: mounts, cgroups, network interface, directory. Some
 // of it is busy for a moment after the processes have gone.
-func clear(dir string) error {
+func clearAway(dir string) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		err := errors.Join(unmount(dir), removeCgroups(filepath.Base(dir)), removeLink(recordedLink(dir)))

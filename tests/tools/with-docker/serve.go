@@ -39,7 +39,8 @@ func serve(dir string, given settings, ready func() error) error {
 	); err != nil {
 		return err
 	}
-	if err := daemons.Await("the Docker engine", func(ctx context.Context) error { return ping(ctx, socket(dir)) }); err != nil {
+	answers := func(ctx context.Context) error { return ping(ctx, socket(dir)) }
+	if err := daemons.Await(context.Background(), "the Docker engine", answers); err != nil {
 		return err
 	}
 	if err := ready(); err != nil {

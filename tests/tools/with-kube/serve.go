@@ -133,7 +133,7 @@ func (c *cluster) startContainers(ctx context.Context) error {
 		}
 		return nil
 	}
-	if err := c.daemons.Await("containerd", func(ctx context.Context) error { return client(ctx, "version") }); err != nil {
+	if err := c.daemons.Await(ctx, "containerd", func(ctx context.Context) error { return client(ctx, "version") }); err != nil {
 		return err
 	}
 	for _, image := range []localimage.Image{
@@ -159,8 +159,8 @@ func (c *cluster) startContainers(ctx context.Context) error {
 }
 
 // startNode starts what runs pods, once the server answers, and waits until it does.
-func (c *cluster) startNode(context.Context) error {
-	if err := c.daemons.Await("the API server", c.api.answers); err != nil {
+func (c *cluster) startNode(ctx context.Context) error {
+	if err := c.daemons.Await(ctx, "the API server", c.api.answers); err != nil {
 		return err
 	}
 	config := "--kubeconfig=" + kubeconfig(c.dir)
@@ -176,8 +176,8 @@ func (c *cluster) startNode(context.Context) error {
 	); err != nil {
 		return err
 	}
-	if err := c.daemons.Await("a node that takes pods", c.api.nodeTakesPods); err != nil {
+	if err := c.daemons.Await(ctx, "a node that takes pods", c.api.nodeTakesPods); err != nil {
 		return err
 	}
-	return c.daemons.Await("the default service account", c.api.accountReady)
+	return c.daemons.Await(ctx, "the default service account", c.api.accountReady)
 }
