@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -26,8 +27,10 @@ type Image struct {
 	Name string
 	// Command is what a container runs that is not told otherwise.
 	Command []string
-	// Programs are names of programs of this machine, which come with the libraries that they need.
+	// Programs are names of programs of this machine, which come with the libraries that they need. They are in /bin.
 	Programs []string
+	// Scripts are the texts of further programs in /bin by name.
+	Scripts map[string]string
 	// Files are further paths of this machine that are in the image under the same name.
 	Files []string
 }
@@ -40,7 +43,7 @@ func (i Image) Write(ctx context.Context, w io.Writer) error {
 	}
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux", "created": "1970-01-01T00:00:00Z",
-		"config":  map[string]any{"Env": []string{"PATH=/usr/bin:/bin"}, "Cmd": i.Command},
+		"config":  map[string]any{"Env": []string{"PATH=/usr/local/bin:/usr/bin:/bin"}, "Cmd": i.Command},
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer))}},
 		"history": []any{map[string]any{"created": "1970-01-01T00:00:00Z"}},
 	})
@@ -70,7 +73,7 @@ func (i Image) layer(ctx context.Context) ([]byte, error) {
 	var buffer bytes.Buffer
 	layer := tar.NewWriter(&buffer)
 	err := errors.Join(
-		addBusybox(ctx, layer),
+		i.addBusybox(ctx, layer),
 		addFile(layer, "etc/passwd", []byte("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"), 0o644),
 		addFile(layer, "etc/group", []byte("root:x:0:\nnogroup:x:65534:\n"), 0o644),
 		layer.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777}),
@@ -78,11 +81,12 @@ func (i Image) layer(ctx context.Context) ([]byte, error) {
 	)
 	files := slices.Clone(i.Files)
 	for _, program := range i.Programs {
-		found, err := withLibraries(ctx, program)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, found...)
+		libraries, programErr := addProgram(ctx, layer, program)
+		files = append(files, libraries...)
+		err = errors.Join(err, programErr)
+	}
+	for _, name := range slices.Sorted(maps.Keys(i.Scripts)) {
+		err = errors.Join(err, addFile(layer, "bin/"+name, []byte(i.Scripts[name]), 0o755))
 	}
 	slices.Sort(files)
 	for _, file := range slices.Compact(files) {
@@ -95,7 +99,8 @@ func (i Image) layer(ctx context.Context) ([]byte, error) {
 	return buffer.Bytes(), nil
 }
 
-func addBusybox(ctx context.Context, layer *tar.Writer) error {
+// addBusybox adds busybox with links for all that it can do and the image has no program of its own for.
+func (i Image) addBusybox(ctx context.Context, layer *tar.Writer) error {
 	program, err := exec.LookPath("busybox")
 	if err != nil {
 		return fmt.Errorf("find busybox: %w", err)
@@ -112,7 +117,7 @@ func addBusybox(ctx context.Context, layer *tar.Writer) error {
 		return err
 	}
 	for applet := range strings.FieldsSeq(string(applets)) {
-		if applet == "busybox" {
+		if _, scripted := i.Scripts[applet]; scripted || applet == "busybox" || slices.Contains(i.Programs, applet) {
 			continue
 		}
 		link := &tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + applet, Linkname: "busybox", Mode: 0o777}
@@ -126,21 +131,24 @@ func addBusybox(ctx context.Context, layer *tar.Writer) error {
 // library is a path in what ldd prints: of a library, or of the loader.
 var library = regexp.MustCompile(`(?m)(?:=> |^\s+)(/\S+) \(0x`)
 
-// withLibraries returns the paths of a program and of all libraries that it loads.
-func withLibraries(ctx context.Context, program string) ([]string, error) {
-	file, err := exec.LookPath(program)
+// addProgram adds a program and returns the paths of all libraries that it loads.
+func addProgram(ctx context.Context, layer *tar.Writer, name string) (libraries []string, err error) {
+	file, err := exec.LookPath(name)
 	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", program, err)
+		return nil, fmt.Errorf("find %s: %w", name, err)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	out, err := exec.CommandContext(ctx, "ldd", file).Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask which libraries %s needs: %w", program, err)
+		return nil, fmt.Errorf("ask which libraries %s needs: %w", name, err)
 	}
-	files := []string{file}
 	for _, match := range library.FindAllSubmatch(out, -1) {
-		files = append(files, string(match[1]))
+		libraries = append(libraries, string(match[1]))
 	}
-	return files, nil
+	return libraries, addFile(layer, "bin/"+name, content, 0o755)
 }
 
 func addFile(archive *tar.Writer, name string, content []byte, mode int64) error {
