@@ -106,6 +106,18 @@ func outside(name string) error {
 	return err
 }
 
+// requireRoot skips a test that may not make namespaces, or fails it if STROEM_TEST_REQUIRE names an engine in one.
+func requireRoot(t *testing.T) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case engines.Required("docker") || engines.Required("kube"):
+		t.Fatal("namespaces need root")
+	default:
+		t.Skip("namespaces need root")
+	}
+}
+
 // started is an enclosure of another process.
 type started struct {
 	enclosure.Trace
@@ -117,12 +129,7 @@ type started struct {
 // start starts one whose name nobody else uses, in a directory for temporary files.
 func start(t *testing.T, name, temp string) *started {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if engines.Required("docker") {
-			t.Fatal("namespaces need root")
-		}
-		t.Skip("namespaces need root")
-	}
+	requireRoot(t)
 	program, err := os.Executable()
 	require.NoError(t, err)
 	s := &started{cmd: exec.Command(program)} //nolint:noctx // ends when its input does, and clears away
@@ -209,9 +216,7 @@ func TestBothKilled(t *testing.T) {
 
 func TestDaemonEnds(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("namespaces need root; the other tests say whether that is a failure")
-	}
+	requireRoot(t)
 	e, err := enclosure.Start(enclosure.Options{Name: "testd", Network: true})
 	require.NoError(t, err)
 	require.ErrorContains(t, e.Serve(t.Context(), settings{Daemon: "exit 3"}), "ended before it was ready")
