@@ -13,8 +13,10 @@ LDFLAGS  := -s -w -X $(VERSION_PKG).Version=$(VERSION) -X $(VERSION_PKG).Commit=
 PROGRAMS := $(notdir $(wildcard cmd/*))
 PLUGINS  := $(notdir $(wildcard plugins/*))
 E2E      := ./tests/e2e/...
-# Tests share one PostgreSQL; scripts/with-postgres starts it.
+# Tests share one PostgreSQL, one Docker engine and one Kubernetes, which these start.
 WITH_PG  := scripts/with-postgres
+WITH_DOCKER := scripts/with-docker
+WITH_KUBE := scripts/with-kube
 TEST     := $(GO) test -race -timeout 15m
 # Only tests are built with the race detector. All else is built with these flags, so that it is compiled once.
 PLAIN    := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath'
@@ -25,6 +27,9 @@ RELEASED := pluginapi/proto/released.yaml
 # Packages that use a database in their tests, and those that do not.
 PACKAGES  = $(GO) list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./...
 WITH_DB   = $(PACKAGES) | grep core/coretest | grep -v '/tests/e2e ' | cut -d ' ' -f 1
+# Plugins whose tests need an engine.
+DOCKER_PLUGIN := $(wildcard plugins/runner-docker)
+KUBE_PLUGIN := $(wildcard plugins/runner-kube)
 WITHOUT_DB = $(PACKAGES) | grep -v core/coretest | cut -d ' ' -f 1
 
 .DEFAULT_GOAL := help
@@ -41,7 +46,7 @@ demo: postgres build ## Run the sample workspace: a workflow that works and one 
 
 .PHONY: test
 test: postgres node ## Run all tests, with the race detector
-	$(WITH_PG) $(TEST) ./...
+	$(WITH_PG) $(WITH_DOCKER) $(WITH_KUBE) $(TEST) ./...
 
 ##@ Build
 
@@ -74,6 +79,18 @@ test/integration: postgres ## Run the tests of packages on a real PostgreSQL
 test/e2e: postgres node ## Run the golden scenarios and crash tests on the built programs
 	$(WITH_PG) $(TEST) $(E2E)
 
+.PHONY: test/docker
+test/docker: export STROEM_TEST_REQUIRE := $(STROEM_TEST_REQUIRE),docker
+test/docker: postgres ## Run the tests that need Docker, on an engine of their own: needs Linux and root
+	$(WITH_DOCKER) $(TEST) ./tests/enclosure ./tests/tools/with-docker ./tests/images $(DOCKER_PLUGIN:%=./%/...)
+	$(WITH_PG) $(WITH_DOCKER) $(TEST) $(E2E) -run Docker
+
+.PHONY: test/kube
+test/kube: export STROEM_TEST_REQUIRE := $(STROEM_TEST_REQUIRE),kube
+test/kube: postgres ## Run the tests that need Kubernetes, on a cluster of their own: needs Linux and root
+	$(WITH_KUBE) $(TEST) ./tests/tools/with-kube $(KUBE_PLUGIN:%=./%/...)
+	$(WITH_PG) $(WITH_KUBE) $(TEST) $(E2E) -run Kube
+
 .PHONY: examples
 examples: node build ## Build the example plugins into bin/examples, test them, and check them as third parties do
 	scripts/examples
@@ -90,9 +107,10 @@ bench: postgres build ## Measure P1 to P5, P9, workspaces (W1, W2) and the plugi
 	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench -only '$(only)'
 
 .PHONY: nightly
-nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s
+nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
 	scripts/fuzz 60s
 	STROEM_TEST_FREEZE_SECS=30 $(WITH_PG) $(TEST) $(E2E) -run TestDatabaseFaults -v
+	STROEM_TEST_DEBIAN=1 $(WITH_DOCKER) $(TEST) ./tests/images -run OnDebian -v
 	STROEM_TEST_PLUGIN_STARTS=1000 $(GO) test ./core/pluginhost -run TestNothingIsLeftBehind -v
 
 ##@ Check
@@ -151,6 +169,11 @@ postgres: ## Install PostgreSQL where that can be done, else say how
 .PHONY: node
 node: ## Install Node where that can be done, else say how
 	@scripts/install-node
+
+.PHONY: kube
+kube: ## Build the Kubernetes on which tests run, which takes minutes once, and install what it needs, or say how
+	@scripts/install-kube
+	@scripts/build-kube
 
 $(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@mkdir -p $(TOOLS)

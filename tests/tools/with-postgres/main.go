@@ -8,16 +8,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
-	"syscall"
 
 	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/pgserver"
+	"github.com/stroem/stroem/tests/tools/internal/alongside"
 )
 
 func main() {
@@ -27,51 +24,26 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: with-postgres [--durable] COMMAND [ARGUMENT …]")
 		os.Exit(2)
 	}
-	code, err := run(*durable, flag.Args())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "with-postgres:", err)
-		code = 1
-	}
-	os.Exit(code)
+	alongside.Main("with-postgres", func(ctx context.Context) (int, error) { return run(ctx, *durable, flag.Args()) })
 }
 
-func run(durable bool, command []string) (int, error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	address := os.Getenv(coretest.DatabaseURL)
-	if address == "" {
-		dir, err := os.MkdirTemp("", "stroem-test-")
-		if err != nil {
-			return 1, fmt.Errorf("create a directory: %w", err)
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		settings := map[string]string{"max_connections": "300", "shared_buffers": "256MB"}
-		if !durable {
-			settings["fsync"], settings["full_page_writes"] = "off", "off"
-		}
-		server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, Settings: settings})
-		if err != nil {
-			return 1, err
-		}
-		defer server.Stop()
-		address = server.URL()
+func run(ctx context.Context, durable bool, args []string) (int, error) {
+	if os.Getenv(coretest.DatabaseURL) != "" {
+		return alongside.Run(ctx, args)
 	}
-	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx // told to end by a signal, gently
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), coretest.DatabaseURL+"="+address)
-	if err := cmd.Start(); err != nil {
-		return 1, fmt.Errorf("start %s: %w", command[0], err)
-	}
-	go func() {
-		<-ctx.Done()
-		_ = cmd.Process.Signal(syscall.SIGTERM) // after its end this does nothing
-	}()
-	err := cmd.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return max(exit.ExitCode(), 1), nil
-	}
+	dir, err := os.MkdirTemp("", "stroem-test-")
 	if err != nil {
-		return 1, fmt.Errorf("run %s: %w", command[0], err)
+		return 1, fmt.Errorf("create a directory: %w", err)
 	}
-	return 0, nil
+	defer func() { _ = os.RemoveAll(dir) }()
+	settings := map[string]string{"max_connections": "300", "shared_buffers": "256MB"}
+	if !durable {
+		settings["fsync"], settings["full_page_writes"] = "off", "off"
+	}
+	server, err := pgserver.Start(ctx, pgserver.Options{Dir: dir, Settings: settings})
+	if err != nil {
+		return 1, err
+	}
+	defer server.Stop()
+	return alongside.Run(ctx, args, coretest.DatabaseURL+"="+server.URL())
 }

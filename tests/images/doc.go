@@ -1,0 +1,2 @@
+// Package images tests the container images of deploy/docker.
+package images
