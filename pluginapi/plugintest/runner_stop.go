@@ -94,7 +94,7 @@ func (s *runnerSuite) testNothingLeft(t TB) {
 }
 
 // testCancelled gives a run up as a host does that has gone. There is no stream left that would tell of the end: the plugin
-// takes another run of the same id then.
+// takes another run of the same id then. A step of an attachable type goes on, until it is removed.
 func (s *runnerSuite) testCancelled(t TB) {
 	i, req := s.runner(t), s.request(t, s.examples.Long)
 	f := s.start(t, i, req)
@@ -115,6 +115,9 @@ func (s *runnerSuite) testCancelled(t TB) {
 	})
 	if !ended {
 		t.Errorf("the run is still under way %v after its stream was cancelled", goneLimit)
+	}
+	if s.actionType.Attachable {
+		s.remove(under(t, ruleRemove), i, req.GetRunId(), f.state)
 	}
 	s.nothingLeft(t, req.GetRunId())
 }

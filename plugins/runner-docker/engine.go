@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/client"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+const (
+	// callLimit is how long a call to the engine may take that does not depend on what a step does.
+	callLimit = 2 * time.Minute
+	// cleanLimit is how long removing the remains of a run may take.
+	cleanLimit = 30 * time.Second
+	// pingLimit leaves time for the answer to CheckHealth.
+	pingLimit = 2 * time.Second
+)
+
+// newClient returns a client of the configured engine. It does not connect yet.
+func (c *config) newClient() (*client.Client, error) {
+	opts := []client.Opt{client.WithAPIVersionNegotiation(), client.WithUserAgent("stroem-runner-docker")}
+	switch {
+	case strings.HasPrefix(c.Host, "ssh://"):
+		return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "host %s: ssh is not supported; forward the engine's socket and name that", c.Host)
+	case c.Host != "":
+		opts = append(opts, client.WithHost(c.Host))
+	default:
+		opts = append(opts, client.WithHostFromEnv())
+	}
+	switch {
+	case c.TLS != (tlsFiles{}):
+		opts = append(opts, client.WithTLSClientConfig(c.TLS.CA, c.TLS.Cert, c.TLS.Key))
+	case c.Host == "":
+		opts = append(opts, client.WithTLSClientConfigFromEnv())
+	}
+	api, err := client.NewClientWithOpts(opts...)
+	if err != nil {
+		return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "set up the client for the Docker engine (host, tls): %w", err)
+	}
+	return api, nil
+}
+
+// isLocal tells whether the engine is reached through a socket of this machine, and so may see its files.
+func isLocal(api *client.Client) bool {
+	host := api.DaemonHost()
+	return strings.HasPrefix(host, "unix://") || strings.HasPrefix(host, "npipe://")
+}
+
+// limited returns the context for a call whose outcome has to be known even if nobody waits for the run any more, such as one
+// that makes something which is to be removed again.
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), callLimit)
+}
+
+// health asks the engine whether it is there.
+func (r *runner) health(ctx context.Context) *pluginapi.Health {
+	ctx, cancel := context.WithTimeout(ctx, pingLimit)
+	defer cancel()
+	ping, err := r.api.Ping(ctx)
+	switch {
+	case err != nil:
+		return &pluginapi.Health{State: pluginapi.Unavailable, Message: r.unreachable(err)}
+	case ping.OSType != "" && ping.OSType != "linux":
+		return &pluginapi.Health{
+			State: pluginapi.Unhealthy, Message: "the Docker engine at " + r.api.DaemonHost() + " runs containers of " + ping.OSType + "; linux is needed",
+		}
+	}
+	return &pluginapi.Health{State: pluginapi.Healthy}
+}
+
+// unreachable says which engine did not answer, and what to do about it.
+func (r *runner) unreachable(err error) string {
+	reason, advice := err.Error(), "start it, or set host in the plugin's config"
+	switch {
+	case strings.Contains(reason, "permission denied"):
+		reason, advice = "permission denied", "let the worker's user use the socket (group docker)"
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = "no answer in time"
+	case strings.Contains(reason, "x509:"), strings.Contains(reason, "tls:"):
+		advice = "check tls in the plugin's config"
+	case strings.Contains(reason, "Cannot connect"):
+		reason = "nobody listens there"
+	}
+	return fmt.Sprintf("the Docker engine at %s does not answer (%s): %s", r.api.DaemonHost(), reason, advice)
+}
+
+// isUnreachable tells whether an error means that there was no answer, rather than what it was.
+func isUnreachable(err error) bool {
+	return client.IsErrConnectionFailed(err) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// said returns what the engine answered, without the words that the client puts before it.
+func said(err error) string {
+	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
+	return strings.TrimSuffix(text, ": unknown")
+}
