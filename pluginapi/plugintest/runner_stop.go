@@ -94,12 +94,17 @@ func (s *runnerSuite) testNothingLeft(t TB) {
 }
 
 // testCancelled gives a run up as a host does that has gone. There is no stream left that would tell of the end: the plugin
-// takes another run of the same id then. A step of an attachable type goes on, until it is removed.
+// takes another run of the same id then. What is attachable goes on without a host: its call has ended when there is nothing to
+// stop any more.
 func (s *runnerSuite) testCancelled(t TB) {
 	i, req := s.runner(t), s.request(t, s.examples.Long)
 	f := s.start(t, i, req)
 	wait(t, "the start", f.started, patience)
 	f.cancel()
+	if s.actionType.Attachable {
+		s.goesOn(t, i, f)
+		return
+	}
 	ended := eventually(t, goneLimit, func() bool {
 		again := s.start(t, i, req)
 		defer again.cancel()
@@ -116,8 +121,20 @@ func (s *runnerSuite) testCancelled(t TB) {
 	if !ended {
 		t.Errorf("the run is still under way %v after its stream was cancelled", goneLimit)
 	}
-	if s.actionType.Attachable {
-		s.remove(under(t, ruleRemove), i, req.GetRunId(), f.state)
-	}
 	s.nothingLeft(t, req.GetRunId())
+}
+
+// goesOn waits for the end of a call whose stream was cancelled, and removes the run, which nobody follows.
+func (s *runnerSuite) goesOn(t TB, i *Instance, f *flight) {
+	t.Helper()
+	stop := &pluginv1.StopRequest{RunId: f.id, Grace: durationpb.New(f.grace)}
+	ended := eventually(t, goneLimit, func() bool {
+		_, err := f.rpc.Stop(within(t, patience), stop)
+		return status.Code(err) == codes.NotFound
+	})
+	if !ended {
+		t.Errorf("the call is still under way %v after its stream was cancelled", goneLimit)
+	}
+	s.remove(under(t, ruleRemove), i, f.id, f.state)
+	s.nothingLeft(t, f.id)
 }

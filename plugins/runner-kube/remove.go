@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// goneLimit is how long a pod may take to go beyond its grace, before it is forgotten by force.
+const goneLimit = 10 * time.Second
+
+// deletePod deletes one pod and no other of its name. One that is gone is fine. A grace of 0 has the API server forget it,
+// whatever it does.
+func (c *cluster) deletePod(ctx context.Context, namespace, name string, uid types.UID, grace int64) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	err := c.core.Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{
+		GracePeriodSeconds: &grace, Preconditions: &metav1.Preconditions{UID: &uid},
+	})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+func (c *cluster) deleteSecret(ctx context.Context, namespace, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	err := c.core.Secrets(namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// forget deletes a Secret that nobody is going to use, also when the run is being stopped.
+func (c *cluster) forget(ctx context.Context, secret string, log *slog.Logger) {
+	if err := c.deleteSecret(context.WithoutCancel(ctx), c.namespace, secret); err != nil {
+		log.WarnContext(ctx, "a Secret could not be removed", "secret", secret, "error", err)
+	}
+}
+
+// removeRun deletes everything of a run and waits until its pods are gone.
+func (c *cluster) removeRun(ctx context.Context, namespace, runID string) error {
+	if err := c.deleteSecret(ctx, namespace, secretName(runID)); err != nil {
+		return pluginapi.Errorf(pluginapi.CodeUnavailable, "remove the Secret of the run: %w", err)
+	}
+	selector := labelRun + "=" + runLabel(runID)
+	pods, err := c.core.Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return pluginapi.Errorf(pluginapi.CodeUnavailable, "look for the pods of the run: %w", err)
+	}
+	if len(pods.Items) == 0 {
+		return nil
+	}
+	var errs []error
+	left := map[types.UID]bool{}
+	for i := range pods.Items {
+		pod := &pods.Items[i]
+		left[pod.UID] = true
+		errs = append(errs, c.deletePod(ctx, namespace, pod.Name, pod.UID, 1))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return pluginapi.Errorf(pluginapi.CodeUnavailable, "delete the pods of the run: %w", err)
+	}
+	if c.areGone(ctx, namespace, selector, pods.ResourceVersion, left) {
+		return nil
+	}
+	for i := range pods.Items { // their node does not answer
+		errs = append(errs, c.deletePod(ctx, namespace, pods.Items[i].Name, pods.Items[i].UID, 0))
+	}
+	return errors.Join(errs...)
+}
+
+// areGone waits until the pods are gone; false if that takes too long, or cannot be told.
+func (c *cluster) areGone(ctx context.Context, namespace, selector, version string, left map[types.UID]bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, goneLimit)
+	defer cancel()
+	w, err := c.core.Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
+	if err != nil {
+		return false
+	}
+	defer w.Stop()
+	for event := range w.ResultChan() {
+		if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Deleted {
+			delete(left, pod.UID)
+		}
+		if len(left) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// explainDelete makes an error of a pod that could not be deleted; nil stays nil.
+func (c *cluster) explainDelete(ctx context.Context, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return c.explain(ctx, "delete the pod "+name, err)
+}
+
+// find returns the pod of a state, or an error with CodeNotFound.
+func (c *cluster) find(ctx context.Context, s state) (*corev1.Pod, error) {
+	limited, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	pod, err := c.core.Pods(s.Namespace).Get(limited, s.Pod, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err), err == nil && string(pod.UID) != s.UID:
+		return nil, pluginapi.Errorf(pluginapi.CodeNotFound, "the pod %s is gone", s.Pod)
+	case err != nil:
+		return nil, c.explain(ctx, "look for the pod "+s.Pod, err)
+	}
+	return pod, nil
+}
