@@ -1,6 +1,7 @@
 package pluginapi
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -79,7 +80,8 @@ func (o *output) emit(event *pluginv1.RunEvent) {
 func (o *output) write(stream pluginv1.Stream, p []byte, at time.Time) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if apart := at.Sub(o.since); stream != o.stream || apart < 0 || apart > wire.FlushInterval {
+	note := stream == pluginv1.Stream_STREAM_STDERR && bytes.HasPrefix(p, []byte(NotePrefix)) // travels alone
+	if apart := at.Sub(o.since); note || stream != o.stream || apart < 0 || apart > wire.FlushInterval {
 		o.flush()
 		o.stream = stream
 	}
@@ -92,6 +94,9 @@ func (o *output) write(stream pluginv1.Stream, p []byte, at time.Time) (int, err
 			o.gather(p[:n], at)
 		}
 		p = p[n:]
+	}
+	if note {
+		o.flush()
 	}
 	if o.err != nil {
 		return total - len(p), o.err

@@ -44,6 +44,10 @@ type Attacher interface {
 	Attach(ctx context.Context, req *AttachRequest, out Output) (*Result, error)
 }
 
+// NotePrefix begins lines of a runner's own in a step's log, such as of the progress of a download. They are written to
+// Stderr, each whole by one Write, are not taken for output of the step, and are not to be written again by Attach.
+const NotePrefix = "stroem: "
+
 // Output receives what a run has to say. Both writers may be used concurrently; a Write blocks while the host is busy,
 // and that is the back-pressure on the step. The writers do not keep the slice. A Write error means that nobody
 // listens any more: the run's context ends then as well.

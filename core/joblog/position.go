@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/pluginapi"
 )
 
 // Position says how far the log of an attempt has come, for one who takes the attempt up again.
@@ -90,6 +92,9 @@ func (m *mark) count(r record) {
 }
 
 func (k *knownLines) add(r record) {
+	if string(r.stream) == Stderr && bytes.HasPrefix(r.line, []byte(pluginapi.NotePrefix)) {
+		return // of the runner's own: does not come again
+	}
 	if string(r.ts) != k.last.ts {
 		k.last = mark{ts: string(r.ts)}
 	}

@@ -154,3 +154,23 @@ func play(t require.TestingT, o joblog.RecorderOptions, records []record, merged
 	}
 	return r.Close(context.Background())
 }
+
+// Lines of the runner's own do not come again, and so are not counted among those that do.
+func TestPositionPassesOverNotes(t *testing.T) {
+	t.Parallel()
+	s, err := joblog.Open(t.TempDir(), nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	at := time.Unix(1_700_000_000, 0).UTC()
+	recording := play(t, joblog.RecorderOptions{}, []record{
+		{text: "stroem: Pulling\n", stderr: true, at: at}, {text: "one\n", stderr: true, at: at.Add(time.Second)},
+		{text: "stroem: FailedMount\n", stderr: true, at: at.Add(time.Second)}, {text: "stroem: Evicted\n", stderr: true, at: at.Add(2 * time.Second)},
+	}, false)
+	job := uuid.New()
+	require.NoError(t, s.Append(t.Context(), job, "a", 1, 1, recording.Tail))
+	position, err := s.Position(t.Context(), job, "a", 1)
+	require.NoError(t, err)
+	require.Equal(t, joblog.Position{Last: 4, Known: joblog.Known{
+		Since: at.Add(time.Second), Until: at.Add(time.Second), Stderr: 1,
+	}}, position)
+}

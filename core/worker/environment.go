@@ -12,6 +12,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/pluginapi"
 )
 
 // maxInputVariable is the size of an input beyond which it is in the input file alone: the environment is limited.
@@ -64,7 +65,7 @@ func inputVariables(env map[string]string, input map[string]any, notes io.Writer
 			reason = fmt.Sprintf("input %q holds a NUL character", key)
 		}
 		if reason != "" {
-			if _, err := fmt.Fprintf(notes, "stroem: no variable %s: %s; it is in the file $STROEM_INPUT\n", name, reason); err != nil {
+			if _, err := fmt.Fprintf(notes, pluginapi.NotePrefix+"no variable %s: %s; it is in the file $STROEM_INPUT\n", name, reason); err != nil {
 				return fmt.Errorf("write a note: %w", err)
 			}
 			continue

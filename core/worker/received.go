@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"time"
@@ -13,10 +14,13 @@ import (
 type received struct {
 	mu     sync.Mutex
 	at     time.Time // of the last piece, of either stream
-	bytes  [2]int64  // that came with this time, by stream
+	bytes  [2]int64  // that came with this time since the run was taken up, by stream
 	upTo   time.Time // at, when the run was taken up
-	repeat [2]int64  // of bytes, when the run was taken up: what is still to be passed over
+	repeat [2]int64  // bytes that had come before and are still to be passed over, by stream
 }
+
+// repeatSlack is how much later than the last piece one that comes again may seem to have come, in other company.
+const repeatSlack = time.Second
 
 // since is the time from which output is to be repeated; zero if none has come.
 func (r *received) since() time.Time {
@@ -29,26 +33,29 @@ func (r *received) since() time.Time {
 func (r *received) resume() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.upTo, r.repeat = r.at, r.bytes
+	r.upTo = r.at
+	for stream := range r.bytes {
+		r.repeat[stream] += r.bytes[stream]
+		r.bytes[stream] = 0
+	}
 }
 
 // take returns what is new of a piece.
 func (r *received) take(stream int, p []byte, at time.Time) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if at.After(r.upTo) {
-		r.repeat[stream] = 0
+	if at.After(r.upTo.Add(repeatSlack)) {
+		r.repeat[stream] = 0 // the runner has not repeated what was asked for
 	}
-	known := min(r.repeat[stream], int64(len(p)))
-	r.repeat[stream] -= known
-	p = p[known:]
 	if at.After(r.at) {
 		r.at, r.bytes = at, [2]int64{}
 	}
 	if at.Equal(r.at) {
 		r.bytes[stream] += int64(len(p))
 	}
-	return p
+	known := min(r.repeat[stream], int64(len(p)))
+	r.repeat[stream] -= known
+	return p[known:]
 }
 
 // receiving is a stream of a run whose progress is followed.
@@ -56,13 +63,16 @@ type receiving struct {
 	io.Writer
 
 	from   *received
-	stream int
+	stream int // 1 is stderr
 }
 
 func (w *receiving) Write(p []byte) (int, error) { return w.WriteTimed(p, time.Now()) }
 
 // WriteTimed implements [pluginapi.TimedWriter].
 func (w *receiving) WriteTimed(p []byte, at time.Time) (int, error) {
+	if w.stream == 1 && bytes.HasPrefix(p, []byte(pluginapi.NotePrefix)) { // of the runner's own: does not come again
+		return pluginapi.WriteTimed(w.Writer, p, at)
+	}
 	if fresh := w.from.take(w.stream, p, at); len(fresh) > 0 {
 		if _, err := pluginapi.WriteTimed(w.Writer, fresh, at); err != nil {
 			return 0, err

@@ -200,6 +200,17 @@ func exitText(result *pluginapi.Result, stderr string) string {
 	return text + "Stderr: " + stderr
 }
 
+// withoutNotes leaves out of the end of stderr what the runner and the worker have said of the step.
+func withoutNotes(stderr string) string {
+	var b strings.Builder
+	for line := range strings.Lines(stderr) {
+		if !strings.HasPrefix(line, pluginapi.NotePrefix) {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
 // finish adds what was recorded: the last lines, the output, and the end of stderr.
 func finish(step *api.Claim, c *api.Completion, result *pluginapi.Result, recording joblog.Recording, masker *mask.Masker) {
 	c.StepID, c.Lease = step.StepID, step.Lease
@@ -207,7 +218,7 @@ func finish(step *api.Claim, c *api.Completion, result *pluginapi.Result, record
 		c.Logs = &api.LogBatch{First: recording.First, Lines: string(recording.Tail)}
 	}
 	if c.Error == "" && result.ExitCode != 0 {
-		c.Error = exitText(result, recording.Stderr)
+		c.Error = exitText(result, withoutNotes(recording.Stderr))
 	}
 	if c.Error == "" {
 		c.Output, c.Error = recording.Output, recording.OutputError

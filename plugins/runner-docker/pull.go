@@ -130,7 +130,7 @@ type layer struct {
 // tell writes a line. Nothing depends on it: whoever does not listen any more ends the run.
 func (p *pull) tell(format string, args ...any) {
 	p.told = time.Now()
-	_, _ = fmt.Fprintf(p.w, format+"\n", args...)
+	_, _ = fmt.Fprintf(p.w, pluginapi.NotePrefix+format+"\n", args...)
 }
 
 func (p *pull) take(m *pullMessage) {

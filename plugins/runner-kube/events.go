@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,5 +69,5 @@ func (f *follower) noteWarning(e *corev1.Event, text string) {
 
 // tell writes a line of the runner's own to the step's log. It does not matter if nobody listens.
 func (f *follower) tell(line string) {
-	_, _ = pluginapi.WriteTimed(f.out.Stderr(), []byte(fmt.Sprintf("stroem: %s\n", line)), time.Now())
+	_, _ = pluginapi.WriteTimed(f.out.Stderr(), []byte(pluginapi.NotePrefix+line+"\n"), time.Now())
 }

@@ -33,7 +33,7 @@ func (s *spec) launcher() string {
 		return b.String()
 	}
 	script := quote(workspaceDir + "/" + s.Script)
-	b.WriteString("if [ ! -f " + script + " ]; then\n\techo " + quote("stroem: script "+s.Script+" does not exist in the workspace") +
+	b.WriteString("if [ ! -f " + script + " ]; then\n\techo " + quote("script "+s.Script+" does not exist in the workspace") +
 		" >&2\n\texit 127\nfi\nif [ -x " + script + " ]; then exec " + script + "; fi\nexec sh " + script + "\n")
 	return b.String()
 }

@@ -69,6 +69,17 @@ func configure(t *testing.T, database string, workspaces map[string]string, extr
 	return s
 }
 
+// reachableAt has the server listen at another address than the loopback interface's, which is before it is started.
+func (s *system) reachableAt(listen string) {
+	s.t.Helper()
+	s.listen = listen
+	s.serverConfig["listen"], s.serverConfig["insecure_no_auth"] = listen, true
+	var err error
+	s.Client, err = client.New(client.Options{Server: "http://" + listen})
+	require.NoError(s.t, err)
+	s.t.Cleanup(s.Close)
+}
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
