@@ -48,9 +48,9 @@ func (d *Daemons) Start(name, program string, args ...string) error {
 	return nil
 }
 
-// Await asks until the answer is nil. It gives up after a minute or when a daemon ends.
+// Await asks until the answer is nil. It gives up after two minutes or when a daemon ends.
 func (d *Daemons) Await(ctx context.Context, what string, ask func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
 		err := ask(ctx)
