@@ -106,8 +106,12 @@ fuzz: ## Run every fuzz target for 10 seconds
 bench: postgres build ## Measure P1 to P5, P9, workspaces (W1, W2) and the plugin boundary; writes bench/; only=B1,P2
 	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench -only '$(only)'
 
+.PHONY: bench/containers
+bench/containers: build ## Measure steps in containers and pods (C1, C2); writes bench/containers/
+	$(WITH_DOCKER) $(WITH_KUBE) env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench/containers -only C1,C2
+
 .PHONY: nightly
-nightly: ci bench ## All of CI, the benchmark, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
+nightly: ci bench bench/containers ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
 	scripts/fuzz 60s
 	STROEM_TEST_FREEZE_SECS=30 $(WITH_PG) $(TEST) $(E2E) -run TestDatabaseFaults -v
 	STROEM_TEST_DEBIAN=1 $(WITH_DOCKER) $(TEST) ./tests/images -run OnDebian -v

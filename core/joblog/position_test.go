@@ -163,8 +163,10 @@ func TestPositionPassesOverNotes(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	at := time.Unix(1_700_000_000, 0).UTC()
 	recording := play(t, joblog.RecorderOptions{}, []record{
-		{text: "stroem: Pulling\n", stderr: true, at: at}, {text: "one\n", stderr: true, at: at.Add(time.Second)},
-		{text: "stroem: FailedMount\n", stderr: true, at: at.Add(time.Second)}, {text: "stroem: Evicted\n", stderr: true, at: at.Add(2 * time.Second)},
+		{text: "stroem: Pulling\n", stderr: true, at: at},
+		{text: "one\n", stderr: true, at: at.Add(time.Second)},
+		{text: "stroem: FailedMount\n", stderr: true, at: at.Add(time.Second)},
+		{text: "stroem: Evicted\n", stderr: true, at: at.Add(2 * time.Second)},
 	}, false)
 	job := uuid.New()
 	require.NoError(t, s.Append(t.Context(), job, "a", 1, 1, recording.Tail))

@@ -10,6 +10,8 @@
 //	P4  10,000 jobs of one step on a runner that does nothing   beside pgbench's simple update
 //	P5  fan-out of 1,000 and 10,000 steps in one job     beside P4
 //	P9  memory and processor time of an idle system
+//	C1  one `true` in a container                        beside docker run; not without a Docker engine
+//	C2  one `true` in a pod                              beside a bare pod; not without a cluster
 //	W1  200 workspaces polled while nothing changes
 //	W2  a workspace of 10,000 files and 200 MB           beside cp and a step of a small workspace
 package main
@@ -67,6 +69,15 @@ func run(ctx context.Context, bin, out, only string) error {
 		return s, s.close, err
 	}, []measurement[*system]{{"W2", largeWorkspace}}); err != nil {
 		return err
+	}
+	for name, run := range map[string]func(context.Context, string, *report) error{"C1": inDocker, "C2": inPods} {
+		if only == "" || !wanted(name) { // an engine is there for who asks for them
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring", name, "…")
+		if err := run(ctx, bin, r); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return r.write(out)
 }

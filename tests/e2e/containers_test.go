@@ -39,7 +39,7 @@ func dockerEngine(t *testing.T) *engine {
 		Name: "stroem-e2e:" + strconv.FormatInt(time.Now().UnixNano(), 36), Command: []string{"sh"}, // an image of each test's own tells its containers
 	}
 	docker := func(stdin io.Reader, args ...string) string {
-		cmd := exec.Command("docker", append([]string{"-H", host}, args...)...) //nolint:gosec,noctx // also after the test
+		cmd := exec.Command("docker", append([]string{"-H", host}, args...)...) //nolint:noctx // also after the test
 		cmd.Stdin = stdin
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
