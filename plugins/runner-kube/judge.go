@@ -44,7 +44,7 @@ func judge(pod *corev1.Pod, deleting bool) verdict {
 		v.err = lost(pod)
 	case t != nil:
 		v.result = resultOf(t)
-	case v.started:
+	case v.started, deleting && ended(pod): // one that was deleted before its step began has failed for no other reason
 	case ended(pod):
 		v.err = initFailure(pod)
 	default:

@@ -59,7 +59,7 @@ func examples(image string) pluginapi.Examples {
 		Stubborn:     example("trap '' TERM INT HUP; echo ready; sleep 120"),
 		Killed:       example("kill -KILL $$"),
 		Unterminated: example("printf 'no newline'"),
-		Endless:      example("yes"),
+		Endless:      example(`yes "$(printf %01000d 0)"`), // each line costs Kubernetes a message
 	}
 }
 
