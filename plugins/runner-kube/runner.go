@@ -127,6 +127,7 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 			return nil, err
 		}
 	}
+	explainEnds(&pod.Spec)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
