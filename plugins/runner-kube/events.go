@@ -46,8 +46,12 @@ func (f *follower) tellEvents(ctx context.Context) {
 	}
 }
 
-// isTold picks what people want to know: all that is wrong, and what takes long.
+// isTold picks what people want to know: all that is wrong, and what takes long. What is wrong with the cluster's DNS is told
+// about every pod.
 func isTold(e *corev1.Event) bool {
+	if e.Reason == "MissingClusterDNS" || e.Reason == "DNSConfigForming" {
+		return false
+	}
 	return e.Type == corev1.EventTypeWarning || e.Reason == "Pulling" || e.Reason == "Preempted"
 }
 

@@ -45,10 +45,14 @@ func (r *runner) follower(pod *corev1.Pod, secret string, grace time.Duration, o
 	}
 }
 
-// How long a log stream that brings nothing is waited for. The log of a pod that is being deleted cannot be read again.
+// How long a log stream that brings nothing is waited for. The log of a pod that is being deleted cannot be read again; and if
+// it is long, Kubernetes may have begun a new file since, and only the stream still has the old one.
 const (
-	logIdle     = 50 * time.Millisecond
-	logIdleGone = 1500 * time.Millisecond
+	logIdle         = 50 * time.Millisecond
+	logIdleGone     = 1500 * time.Millisecond
+	logIdleBehind   = 5 * time.Second
+	logLimitStopped = 2 * time.Second
+	tooOld          = 300 * time.Millisecond // for a line of a stream that keeps up
 )
 
 // follow returns when the step has ended, its output was written and the pod is gone; with ErrHostGone it leaves the pod as it
@@ -176,7 +180,11 @@ func (f *follower) finishLogs(ctx, streams context.Context, v *verdict) error {
 	if f.logs == nil {
 		f.logs = f.startLogs(streams)
 	}
-	err := f.logs.finish(idle)
+	var limit time.Duration
+	if f.deleting.Load() {
+		limit = logLimitStopped
+	}
+	err := f.logs.finish(idle, limit)
 	if err == nil {
 		return nil
 	}
@@ -191,6 +199,7 @@ func (f *follower) finishLogs(ctx, streams context.Context, v *verdict) error {
 // abandonLogs waits for a reader whose context has ended.
 func (f *follower) abandonLogs() {
 	if f.logs != nil {
+		f.logs.cut()
 		<-f.logs.done
 	}
 }

@@ -35,6 +35,10 @@ func judge(pod *corev1.Pod, deleting bool) verdict {
 	step := containerStatus(pod.Status.ContainerStatuses, stepContainer)
 	var v verdict
 	t := step.State.Terminated
+	unknown := t != nil && t.Reason == "ContainerStatusUnknown" // the kubelet made it up: there is no such container
+	if unknown && deleting {
+		t = nil
+	}
 	v.started = t != nil || step.State.Running != nil
 	v.active = step.State.Running != nil
 	switch {
@@ -42,9 +46,11 @@ func judge(pod *corev1.Pod, deleting bool) verdict {
 		v.result = overdue(t)
 	case interrupted(pod, deleting) && (t != nil || ended(pod)):
 		v.err = lost(pod)
+	case unknown && !deleting:
+		v.err = pluginapi.Errorf(pluginapi.CodeUnavailable, "the container of the pod %s was lost: %s", pod.Name, t.Message)
 	case t != nil:
 		v.result = resultOf(t)
-	case v.started:
+	case v.started, deleting && ended(pod): // one that was deleted before its step began has failed for no other reason
 	case ended(pod):
 		v.err = initFailure(pod)
 	default:

@@ -26,7 +26,9 @@ type logReader struct {
 	idle   time.Duration // how long a stream that brings nothing is waited for after that; set before ended is closed
 	done   chan struct{} // closed when everything has been read
 	active atomic.Int64  // when a stream last brought something; 0 while the host takes it
+	behind atomic.Bool   // the stream has not kept up with the step
 	err    error         // nobody listens any more; valid when done
+	cut    context.CancelFunc
 }
 
 // position is how far a log was copied: up to a time, so many lines of that time, so many bytes of the next one.
@@ -43,7 +45,8 @@ func (e errNotTaken) Unwrap() error { return e.error }
 
 // startLogs copies the log from since on, in the background, until finish.
 func (f *follower) startLogs(ctx context.Context) *logReader {
-	l := &logReader{f: f, pos: position{time: f.since}, ended: make(chan struct{}), done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(ctx)
+	l := &logReader{f: f, pos: position{time: f.since}, ended: make(chan struct{}), done: make(chan struct{}), cut: cancel}
 	go func() {
 		defer close(l.done)
 		l.run(ctx)
@@ -52,11 +55,25 @@ func (f *follower) startLogs(ctx context.Context) *logReader {
 }
 
 // finish waits for the rest, now that the container has ended. A stream that follows it may be idle for so long before it is
-// given up for a look at what is there.
-func (l *logReader) finish(idle time.Duration) error {
+// given up for a look at what is there. Kubernetes takes whatever a step writes, however slowly it is read; of one that was
+// stopped the rest is read for so long and no longer, unless limit is 0.
+func (l *logReader) finish(idle, limit time.Duration) error {
+	defer l.cut()
 	l.idle = idle
 	close(l.ended)
-	<-l.done
+	var late <-chan time.Time
+	if limit > 0 {
+		late = time.After(limit)
+	}
+	select {
+	case <-l.done:
+	case <-late:
+		l.cut()
+		<-l.done
+		if l.err == nil {
+			l.f.tell("the step was stopped: the end of its output, which is long, was not read")
+		}
+	}
 	return l.err
 }
 
@@ -129,6 +146,9 @@ func (l *logReader) cancelWhenIdle(ctx context.Context, cancel context.CancelFun
 	case <-ctx.Done():
 		return
 	}
+	if at := l.active.Load(); at != 0 && time.Since(time.Unix(0, at)) > 2*tooOld {
+		l.behind.Store(false) // it had nothing more to bring
+	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -136,7 +156,11 @@ func (l *logReader) cancelWhenIdle(ctx context.Context, cancel context.CancelFun
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if at := l.active.Load(); at != 0 && now.Sub(time.Unix(0, at)) > l.idle {
+			idle := l.idle
+			if l.behind.Load() {
+				idle = logIdleBehind
+			}
+			if at := l.active.Load(); at != 0 && now.Sub(time.Unix(0, at)) > idle {
 				cancel()
 				return
 			}
@@ -223,6 +247,7 @@ func (l *logReader) begin(known position, at time.Time, seen *int) (skip int) {
 	}
 	if at.After(l.pos.time) {
 		l.pos = position{time: at}
+		l.behind.Store(time.Since(at) > tooOld)
 	}
 	return 0
 }

@@ -32,9 +32,11 @@ func podName(runID string, labels map[string]string) string {
 	const digits = 10
 	suffix := "-" + hash(runID, digits)
 	job := plain(jobOf(labels))
-	name := "stroem-" + strings.TrimRight(job[:min(len(job), 8)], "-")
-	if step := plain(labels["step"]); step != "" {
-		name += "-" + step
+	name := "stroem"
+	for _, part := range []string{strings.TrimRight(job[:min(len(job), 8)], "-"), plain(labels["step"])} {
+		if part != "" {
+			name += "-" + part
+		}
 	}
 	name = name[:min(len(name), validation.DNS1123LabelMaxLength-len(suffix))]
 	return strings.TrimRight(name, "-") + suffix

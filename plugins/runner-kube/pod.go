@@ -50,7 +50,6 @@ func (r *runner) basePod(req *pluginapi.RunRequest, s *spec, c *contents) (*core
 	}
 	step := corev1.Container{
 		Name: stepContainer, Image: r.image(req.Type, s), ImagePullPolicy: r.config.PullPolicy, Env: c.env, Resources: limits,
-		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
 	// As process 1 a shell would ignore signals for which it has no handler, also those that it sends itself.
 	if s.launch(req.Type, &step) {
@@ -102,11 +101,22 @@ func (r *runner) addWorkspace(req *pluginapi.RunRequest, pod *corev1.PodSpec, st
 	mount(step, volumeWorkspace, workspaceDir, !req.Workspace.Writable)
 	first := corev1.Container{
 		Name: initContainer, Image: r.config.InitImage, ImagePullPolicy: r.config.PullPolicy,
-		Command: []string{"sh", initDir + "/" + keyInit}, TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+		Command: []string{"sh", initDir + "/" + keyInit},
 	}
 	mount(&first, volumeInit, initDir, true)
 	mount(&first, volumeWorkspace, workspaceDir, false)
 	pod.InitContainers = []corev1.Container{first}
+}
+
+// explainEnds has Kubernetes keep the last lines of what fails, also of containers that a manifest adds.
+func explainEnds(pod *corev1.PodSpec) {
+	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
+		for i := range containers {
+			if containers[i].TerminationMessagePolicy == "" {
+				containers[i].TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
+			}
+		}
+	}
 }
 
 // secretSource is a volume of some of the run's Secret. Any user of the container may read it, whoever that is.

@@ -59,7 +59,7 @@ func examples(image string) pluginapi.Examples {
 		Stubborn:     example("trap '' TERM INT HUP; echo ready; sleep 120"),
 		Killed:       example("kill -KILL $$"),
 		Unterminated: example("printf 'no newline'"),
-		Endless:      example("yes"),
+		Endless:      example(`yes "$(printf %01000d 0)"`), // each line costs Kubernetes a message
 	}
 }
 
@@ -127,6 +127,7 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 			return nil, err
 		}
 	}
+	explainEnds(&pod.Spec)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
