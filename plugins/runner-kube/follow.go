@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,6 +223,16 @@ func (f *follower) delete(ctx context.Context, grace int64) error {
 	}
 }
 
+// running tells whether a container of the pod may run.
+func running(pod *corev1.Pod) bool {
+	if ended(pod) {
+		return false
+	}
+	all := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+	return len(all) < len(pod.Spec.InitContainers)+len(pod.Spec.Containers) ||
+		slices.ContainsFunc(all, func(c corev1.ContainerStatus) bool { return c.State.Terminated == nil })
+}
+
 // remove deletes pod and Secret, and waits until nothing of the pod runs any more.
 func (f *follower) remove(ctx context.Context, grace int64) error {
 	secret := make(chan error, 1)
@@ -239,8 +250,8 @@ func (f *follower) removePod(ctx context.Context, grace int64) error {
 		if err := f.delete(ctx, grace); err != nil {
 			return err
 		}
-		if ended(f.pod) {
-			return nil // it is gone at once
+		if !running(f.pod) {
+			return nil // nothing is left but the object, which Kubernetes removes in its time
 		}
 	}
 	limit := time.NewTimer(time.Duration(grace)*time.Second + goneLimit)

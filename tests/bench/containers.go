@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"time"
@@ -33,6 +34,10 @@ func containers(ctx context.Context, r *report, id, what, baseline string, bare,
 			run func(context.Context) error
 			all *[]time.Duration
 		}{{bare, &base}, {step, &through}} {
+			// A kubelet looks at its containers once a second: without a pause each pod would begin at the same moment of that second.
+			if err := wait(ctx, rand.N(time.Second)); err != nil { //nolint:gosec // no secret
+				return err
+			}
 			start := time.Now()
 			if err := one.run(ctx); err != nil {
 				return err
@@ -51,6 +56,15 @@ func containers(ctx context.Context, r *report, id, what, baseline string, bare,
 		Figures: map[string]float64{"baseline_p50_ms": base50, "baseline_p95_ms": base95, "p50_ms": p50, "p95_ms": p95},
 	})
 	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // containerImage is on the cluster, and is put onto the Docker engine.
@@ -126,7 +140,7 @@ func inPods(ctx context.Context, bin string, r *report) error {
 		func(ctx context.Context) error { return b.container(ctx, "pod") })
 }
 
-// barePod makes a pod, watches it until it has succeeded, and deletes it.
+// barePod makes a pod, watches it until its container has ended, and deletes it.
 func barePod(ctx context.Context, client kubernetes.Interface, namespace string) error {
 	pods := client.CoreV1().Pods(namespace)
 	made, err := pods.Create(ctx, &v1.Pod{
@@ -147,11 +161,12 @@ func barePod(ctx context.Context, client kubernetes.Interface, namespace string)
 	}
 	defer watch.Stop()
 	for event := range watch.ResultChan() {
-		if pod, ok := event.Object.(*v1.Pod); ok && pod.Status.Phase == v1.PodSucceeded {
+		// Its phase would follow a second later.
+		if pod, ok := event.Object.(*v1.Pod); ok && len(pod.Status.ContainerStatuses) == 1 && pod.Status.ContainerStatuses[0].State.Terminated != nil {
 			return pods.Delete(ctx, made.Name, meta.DeleteOptions{})
 		}
 	}
-	return fmt.Errorf("the pod %s has not succeeded", made.Name)
+	return fmt.Errorf("the pod %s has not ended", made.Name)
 }
 
 // container runs `true` in a container of the image, as it is.
