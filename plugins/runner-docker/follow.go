@@ -84,6 +84,8 @@ func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 			return nil, err
 		case err == nil && over:
 			return f.result(&seen), nil
+		case cerrdefs.IsConflict(err): // it is being removed
+			return nil, errRemoved()
 		case err != nil && !isUnreachable(err):
 			if broken++; broken == logTries {
 				return nil, f.failed("read the output of the step", err)
@@ -156,7 +158,7 @@ func (f *follower) inspect(ctx context.Context) (container.InspectResponse, erro
 			}
 			return seen, nil
 		case cerrdefs.IsNotFound(err):
-			return seen, pluginapi.Errorf(pluginapi.CodeNotFound, "the container of the step is gone: somebody removed it while it ran")
+			return seen, errRemoved()
 		case !isUnreachable(err):
 			return seen, f.failed("look at the container", err)
 		}
@@ -176,6 +178,10 @@ func (f *follower) inspect(ctx context.Context) (container.InspectResponse, erro
 				"lost the connection to the Docker engine while the step ran; how the step ended is not known: %s", f.unreachable(err))
 		}
 	}
+}
+
+func errRemoved() error {
+	return pluginapi.Errorf(pluginapi.CodeNotFound, "the container of the step is gone: somebody removed it while it ran")
 }
 
 // settle waits a moment for the end of a container whose log has ended.

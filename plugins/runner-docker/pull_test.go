@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/image"
@@ -55,7 +56,10 @@ func newRegistry(t *testing.T) *registryServer {
 	})
 	require.NoError(t, err)
 	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.CloseClientConnections() // an engine may take its time over giving up
+		server.Close()
+	})
 	s.host = strings.TrimPrefix(server.URL, "http://")
 	api := engine(t)
 	t.Cleanup(func() {
@@ -152,26 +156,24 @@ func TestPull(t *testing.T) {
 	require.Equal(t, pluginapi.CodeDenied, pluginapi.CodeOf(err), "%v", err)
 }
 
-// slow has the registry serve a layer that never comes to its end, and returns a channel that is closed when it has begun,
-// and one for when nobody waits for it any more.
-func (s *registryServer) slow(t *testing.T) (begun, given chan struct{}) {
-	t.Helper()
-	begun, given = make(chan struct{}), make(chan struct{})
+// slow has the registry serve a layer that never comes to its end, and returns a channel that is closed when it has begun.
+func (s *registryServer) slow() <-chan struct{} {
+	begun := make(chan struct{})
+	var once sync.Once
 	s.layer = func(w http.ResponseWriter, r *http.Request) error {
 		_, _ = w.Write(make([]byte, 1000))
 		w.(http.Flusher).Flush()
-		close(begun)
+		once.Do(func() { close(begun) })
 		<-r.Context().Done()
-		close(given)
 		return errors.New("given up")
 	}
-	return begun, given
+	return begun
 }
 
 func TestStopWhilePulling(t *testing.T) {
 	t.Parallel()
 	s := newRegistry(t)
-	begun, given := s.slow(t)
+	begun := s.slow()
 	f := setup(t, typeDocker, doc{"image": s.image(), "cmd": "true"}, nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
@@ -180,16 +182,14 @@ func TestStopWhilePulling(t *testing.T) {
 	}()
 	_, err := f.runner.Run(ctx, f.req, f.out)
 	require.Equal(t, pluginapi.CodeCanceled, pluginapi.CodeOf(err), "%v", err)
-	<-given
 }
 
 func TestPullLimit(t *testing.T) {
 	t.Parallel()
 	s := newRegistry(t)
-	_, given := s.slow(t)
+	s.slow()
 	f := setup(t, typeDocker, doc{"image": s.image(), "cmd": "true"}, doc{"pull_timeout_secs": 1})
 	_, err := f.runner.Run(t.Context(), f.req, f.out)
 	require.Equal(t, pluginapi.CodeTimeout, pluginapi.CodeOf(err), "%v", err)
 	require.ErrorContains(t, err, "pull_timeout_secs")
-	<-given
 }
