@@ -122,18 +122,17 @@ func testImage(t testing.TB, changes ...string) string {
 	}
 	err, ok := images[ref]
 	if !ok {
-		err = importImage(t.Context(), api, ref, changes)
+		var files []byte
+		if files, err = busybox(t.Context()); err == nil {
+			err = importImage(t.Context(), api, ref, files, changes)
+		}
 		images[ref] = err
 	}
 	require.NoError(t, err)
 	return ref
 }
 
-func importImage(ctx context.Context, api *client.Client, ref string, changes []string) error {
-	files, err := busybox(ctx)
-	if err != nil {
-		return err
-	}
+func importImage(ctx context.Context, api *client.Client, ref string, files []byte, changes []string) error {
 	stream, err := api.ImageImport(ctx, image.ImportSource{Source: bytes.NewReader(files), SourceName: "-"}, ref,
 		image.ImportOptions{Changes: changes})
 	if err != nil {
