@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -180,7 +181,7 @@ func busybox(ctx context.Context) ([]byte, error) {
 func removeImages() error {
 	host, err := findEngine()
 	if err != nil {
-		return nil //nolint:nilerr // there is no engine, and so nothing was made
+		return nil // there is no engine, and so nothing was made
 	}
 	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -216,9 +217,7 @@ func settings(t testing.TB, more map[string]any) json.RawMessage {
 	host, err := findEngine()
 	require.NoError(t, err)
 	all := map[string]any{"host": host, "startup_dir": t.TempDir()}
-	for key, value := range more {
-		all[key] = value
-	}
+	maps.Copy(all, more)
 	data, err := json.Marshal(all)
 	require.NoError(t, err)
 	return data

@@ -191,6 +191,8 @@ func (f *follower) settle(ctx context.Context) {
 	ended, failed := f.api.ContainerWait(ctx, f.id, container.WaitConditionNotRunning)
 	select {
 	case <-ended:
-	case <-failed:
+	case err := <-failed:
+		f.log.DebugContext(ctx, "wait for the end of a container", "container", f.id, "error", err)
+		<-ctx.Done() // or the next look would come at once
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ func newRegistry(t *testing.T) *registryServer {
 	files, err := busybox(t.Context())
 	require.NoError(t, err)
 	// Each registry has another layer, or the engine would know it.
-	files = append(files[:len(files):len(files)], make([]byte, 512)...)
+	files = append(slices.Clip(files), make([]byte, 512)...)
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
 	zip.Comment = t.Name()

@@ -89,11 +89,13 @@ func TestDockerCommands(t *testing.T) {
 		"no workspace":               {bare, doc{"command": list{"ls", "/stroem"}}, outcome{stdout: "scratch\n"}},
 		"signal":                     {bare, doc{"command": list{"sh", "-c", "kill -SEGV $$"}}, outcome{result: signal("SIGSEGV")}},
 		"bad command": {
-			bare, doc{"command": list{"nosuch", "x"}},
+			bare,
+			doc{"command": list{"nosuch", "x"}},
 			outcome{result: exit(127), message: "the command does not exist in the image: nosuch"},
 		},
 		"not executable": {
-			bare, doc{"command": list{"/etc/passwd"}},
+			bare,
+			doc{"command": list{"/etc/passwd"}},
 			outcome{result: exit(126), message: "the command may not be executed: /etc/passwd"},
 		},
 	} {

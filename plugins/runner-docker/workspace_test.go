@@ -96,7 +96,10 @@ func TestRefused(t *testing.T) {
 		"no command":          {typeDocker, doc{}, nil, pluginapi.CodeInvalid, "the image has no command of its own"},
 		"no network":          {typeDocker, doc{"cmd": "true"}, doc{"networks": []string{"no-such"}}, pluginapi.CodeNotFound, "network no-such not found"},
 		"missing image": {
-			typeDocker, doc{"image": "no-such-image:1"}, doc{"pull_policy": "never"}, pluginapi.CodeNotFound,
+			typeDocker,
+			doc{"image": "no-such-image:1"},
+			doc{"pull_policy": "never"},
+			pluginapi.CodeNotFound,
 			`the image "no-such-image:1" does not exist on the engine, and pull_policy is never`,
 		},
 	} {
