@@ -27,7 +27,8 @@ type keeper struct {
 	mu     sync.Mutex
 	chunks []chunk
 	state  []byte
-	enough chan struct{} // closed at the twentieth chunk
+	enough chan struct{} // closed when there are twenty chunks
+	once   sync.Once
 }
 
 type chunk struct {
@@ -59,7 +60,7 @@ func (w keeperWriter) WriteTimed(p []byte, at time.Time) (int, error) {
 	defer w.mu.Unlock()
 	w.chunks = append(w.chunks, chunk{w.stderr, at, string(p)})
 	if len(w.chunks) == 20 {
-		close(w.enough)
+		w.once.Do(func() { close(w.enough) })
 	}
 	return len(p), nil
 }
