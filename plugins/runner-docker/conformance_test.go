@@ -55,5 +55,4 @@ func nothingLeftInImage(t *testing.T, api *client.Client, image string) {
 			t.Errorf("the volume %s is left", v.Name)
 		}
 	}
-
 }

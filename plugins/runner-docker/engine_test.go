@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -122,18 +123,17 @@ func testImage(t testing.TB, changes ...string) string {
 	}
 	err, ok := images[ref]
 	if !ok {
-		err = importImage(t.Context(), api, ref, changes)
+		var files []byte
+		if files, err = busybox(t.Context()); err == nil {
+			err = importImage(t.Context(), api, ref, files, changes)
+		}
 		images[ref] = err
 	}
 	require.NoError(t, err)
 	return ref
 }
 
-func importImage(ctx context.Context, api *client.Client, ref string, changes []string) error {
-	files, err := busybox(ctx)
-	if err != nil {
-		return err
-	}
+func importImage(ctx context.Context, api *client.Client, ref string, files []byte, changes []string) error {
 	stream, err := api.ImageImport(ctx, image.ImportSource{Source: bytes.NewReader(files), SourceName: "-"}, ref,
 		image.ImportOptions{Changes: changes})
 	if err != nil {
@@ -181,7 +181,7 @@ func busybox(ctx context.Context) ([]byte, error) {
 func removeImages() error {
 	host, err := findEngine()
 	if err != nil {
-		return nil //nolint:nilerr // there is no engine, and so nothing was made
+		return nil // there is no engine, and so nothing was made
 	}
 	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -217,9 +217,7 @@ func settings(t testing.TB, more map[string]any) json.RawMessage {
 	host, err := findEngine()
 	require.NoError(t, err)
 	all := map[string]any{"host": host, "startup_dir": t.TempDir()}
-	for key, value := range more {
-		all[key] = value
-	}
+	maps.Copy(all, more)
 	data, err := json.Marshal(all)
 	require.NoError(t, err)
 	return data

@@ -87,7 +87,7 @@ func (p *packer) startup(dir string) error {
 		if !strings.HasSuffix(entry.Name(), ".sh") {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		data, err := os.ReadFile(filepath.Join(dir, entry.Name())) //nolint:gosec // a directory that the operator names
 		if err != nil {
 			return err
 		}

@@ -84,6 +84,8 @@ func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 			return nil, err
 		case err == nil && over:
 			return f.result(&seen), nil
+		case cerrdefs.IsConflict(err): // it is being removed
+			return nil, errRemoved()
 		case err != nil && !isUnreachable(err):
 			if broken++; broken == logTries {
 				return nil, f.failed("read the output of the step", err)
@@ -156,7 +158,7 @@ func (f *follower) inspect(ctx context.Context) (container.InspectResponse, erro
 			}
 			return seen, nil
 		case cerrdefs.IsNotFound(err):
-			return seen, pluginapi.Errorf(pluginapi.CodeNotFound, "the container of the step is gone: somebody removed it while it ran")
+			return seen, errRemoved()
 		case !isUnreachable(err):
 			return seen, f.failed("look at the container", err)
 		}
@@ -178,6 +180,10 @@ func (f *follower) inspect(ctx context.Context) (container.InspectResponse, erro
 	}
 }
 
+func errRemoved() error {
+	return pluginapi.Errorf(pluginapi.CodeNotFound, "the container of the step is gone: somebody removed it while it ran")
+}
+
 // settle waits a moment for the end of a container whose log has ended.
 func (f *follower) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
@@ -185,6 +191,8 @@ func (f *follower) settle(ctx context.Context) {
 	ended, failed := f.api.ContainerWait(ctx, f.id, container.WaitConditionNotRunning)
 	select {
 	case <-ended:
-	case <-failed:
+	case err := <-failed:
+		f.log.DebugContext(ctx, "wait for the end of a container", "container", f.id, "error", err)
+		<-ctx.Done() // or the next look would come at once
 	}
 }

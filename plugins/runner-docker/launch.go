@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -111,7 +112,7 @@ func (l *launch) create(ctx context.Context) error {
 	}
 	operator := host.Mounts
 	if l.cfg.Workspace == workspaceBind || l.cfg.Workspace == workspaceAuto && isLocal(l.api) {
-		host.Mounts = append(operator[:len(operator):len(operator)], bindWorkspace(l.req.Workspace))
+		host.Mounts = append(slices.Clip(operator), bindWorkspace(l.req.Workspace))
 		err := l.createWith(ctx, config, host)
 		switch {
 		case !noSuchSource(err):
@@ -125,7 +126,7 @@ func (l *launch) create(ctx context.Context) error {
 	if err := l.makeVolume(ctx); err != nil {
 		return err
 	}
-	host.Mounts = append(operator[:len(operator):len(operator)], volumeWorkspace(l.name, !l.req.Workspace.Writable))
+	host.Mounts = append(slices.Clip(operator), volumeWorkspace(l.name, !l.req.Workspace.Writable))
 	return l.createWith(ctx, config, host)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -118,7 +119,8 @@ func (l *launch) copyWorkspace(ctx context.Context, id string) error {
 		w.CloseWithError(err)
 		packed <- err
 	}()
-	err := l.api.CopyToContainer(ctx, id, workspaceDir, r, container.CopyToContainerOptions{})
+	// From / on: the engine refuses links that lead out of where it unpacks.
+	err := l.api.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{})
 	_ = r.CloseWithError(errors.New("the engine takes no more")) // or the packer would wait for ever
 	if packErr := <-packed; packErr != nil && err == nil {
 		err = packErr
@@ -152,7 +154,7 @@ func packEntry(archive *tar.Writer, root *os.Root, name string, entry fs.DirEntr
 	if err != nil {
 		return err
 	}
-	header := &tar.Header{Name: name, ModTime: info.ModTime(), Mode: 0o444}
+	header := &tar.Header{Name: path.Join(workspaceDir[1:], name), ModTime: info.ModTime(), Mode: 0o444}
 	if info.Mode()&0o111 != 0 {
 		header.Mode = 0o555
 	}
@@ -161,7 +163,7 @@ func packEntry(archive *tar.Writer, root *os.Root, name string, entry fs.DirEntr
 	}
 	switch {
 	case info.IsDir():
-		header.Typeflag, header.Name, header.Mode = tar.TypeDir, name+"/", header.Mode|0o555
+		header.Typeflag, header.Name, header.Mode = tar.TypeDir, header.Name+"/", header.Mode|0o555
 	case info.Mode()&fs.ModeSymlink != 0:
 		header.Typeflag, header.Mode = tar.TypeSymlink, 0o777
 		if header.Linkname, err = root.Readlink(name); err != nil {
