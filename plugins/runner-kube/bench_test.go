@@ -1,9 +1,11 @@
 package main
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -25,6 +27,11 @@ func BenchmarkRun(b *testing.B) {
 	for _, name := range []string{"bare", "plugin"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
+				// A kubelet looks at its containers once a second: without a pause, each pod would begin at the same moment of that
+				// second, and the time be a multiple of it.
+				b.StopTimer()
+				pause(b.Context(), rand.N(time.Second))
+				b.StartTimer()
 				if name == "bare" {
 					c.bare(b)
 					continue

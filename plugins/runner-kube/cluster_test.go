@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -49,9 +50,7 @@ func settings(t testing.TB, namespace string, more map[string]any) json.RawMessa
 	all := map[string]any{
 		"kubeconfig": kubeconfig(t), "namespace": namespace, "init_image": tools, "runner_image": busybox,
 	}
-	for key, value := range more {
-		all[key] = value
-	}
+	maps.Copy(all, more)
 	text, err := json.Marshal(all)
 	require.NoError(t, err)
 	return text
@@ -130,7 +129,7 @@ func serveFiles(t plugintest.TB, content map[string]string) files {
 	t.Helper()
 	archive := pack(t, content)
 	f := files{Token: "workspace-token-" + hash(t.TempDir(), 16)}
-	listener, err := net.Listen("tcp", net.JoinHostPort(hostAddress(), "0"))
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort(hostAddress(), "0"))
 	if err != nil {
 		t.Fatalf("listen where pods can reach it: %v", err)
 	}

@@ -28,7 +28,11 @@ func TestSchemasAreThoseOfTheLoader(t *testing.T) {
 func TestNamesAreValidAndUnique(t *testing.T) {
 	t.Parallel()
 	labels := []map[string]string{
-		nil, {"step": "Build it!"}, {"step": "build-it-"}, {"step": "ümläut"}, {"job_id": "0a1b2c3d-4e5f", "step": strings.Repeat("x", 100)},
+		nil,
+		{"step": "Build it!"},
+		{"step": "build-it-"},
+		{"step": "ümläut"},
+		{"job_id": "0a1b2c3d-4e5f", "step": strings.Repeat("x", 100)},
 		{"job_id": "-------", "step": "---"},
 	}
 	for _, l := range labels {

@@ -31,11 +31,13 @@ type logReader struct {
 	cut    context.CancelFunc
 }
 
-// position is how far a log was copied: up to a time, so many lines of that time, so many bytes of the next one.
+// position is how far a log was copied: Kubernetes sends it again from a second on, always in the same order. So many lines of
+// that second or later are done, so many bytes of the one after them.
 type position struct {
-	time  time.Time
-	lines int
-	bytes int
+	second time.Time
+	lines  int
+	bytes  int
+	latest time.Time // of all lines: what is younger cannot be one of those
 }
 
 // errNotTaken wraps the failure of a writer, to tell it from that of the log.
@@ -46,7 +48,7 @@ func (e errNotTaken) Unwrap() error { return e.error }
 // startLogs copies the log from since on, in the background, until finish.
 func (f *follower) startLogs(ctx context.Context) *logReader {
 	ctx, cancel := context.WithCancel(ctx)
-	l := &logReader{f: f, pos: position{time: f.since}, ended: make(chan struct{}), done: make(chan struct{}), cut: cancel}
+	l := &logReader{f: f, pos: position{second: f.since.Truncate(time.Second)}, ended: make(chan struct{}), done: make(chan struct{}), cut: cancel}
 	go func() {
 		defer close(l.done)
 		l.run(ctx)
@@ -171,9 +173,8 @@ func (l *logReader) cancelWhenIdle(ctx context.Context, cancel context.CancelFun
 // read copies one answer of the API server.
 func (l *logReader) read(ctx context.Context, follow bool) error {
 	options := &corev1.PodLogOptions{Container: stepContainer, Follow: follow, Timestamps: true}
-	if !l.pos.time.IsZero() {
-		since := metav1.NewTime(l.pos.time) // of which Kubernetes takes the whole seconds
-		options.SinceTime = &since
+	if !l.pos.second.IsZero() {
+		options.SinceTime = &metav1.Time{Time: l.pos.second}
 	}
 	stream, err := l.f.cluster.core.Pods(l.f.namespace).GetLogs(l.f.name, options).Stream(ctx)
 	if err != nil {
@@ -188,27 +189,25 @@ const pieceSize = 64 << 10
 // copy copies lines, which begin with their times. A long one goes in pieces.
 func (l *logReader) copy(stream io.Reader) error {
 	lines := bufio.NewReaderSize(stream, pieceSize)
-	known := l.pos
-	seen := 0 // lines of the time of known
-	var at time.Time
-	fresh, skip := true, 0 // skip: bytes of the line that were copied before; -1 is all
-	for {
+	known, seen := l.pos, 0
+	var current line
+	for fresh := true; ; {
 		piece, err := lines.ReadSlice('\n')
 		l.active.Store(0)
 		if fresh && len(piece) > 0 {
-			var ok bool
-			if at, piece, ok = stamp(piece); !ok {
-				l.f.tell("the log: " + string(bytes.TrimSpace(piece))) // of the kubelet, such as that the file is gone
-				skip = -1
+			at, rest, ok := stamp(piece)
+			if ok {
+				current, piece = l.begin(known, &seen, at), rest
 			} else {
-				skip = l.begin(known, at, &seen)
+				current = line{mute: true}
+				l.f.tell("the log: " + string(bytes.TrimSpace(piece))) // of the kubelet, such as that the file is gone
 			}
 		}
-		if failure := l.write(piece, at, &skip); failure != nil {
+		fresh = bytes.HasSuffix(piece, []byte{'\n'})
+		if failure := l.write(&current, piece, fresh); failure != nil {
 			return errNotTaken{failure}
 		}
 		l.active.Store(time.Now().UnixNano())
-		fresh = bytes.HasSuffix(piece, []byte{'\n'})
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
@@ -231,46 +230,51 @@ func stamp(line []byte) (at time.Time, rest []byte, ok bool) {
 	return at, rest, true
 }
 
-// begin returns how much of the line that begins was copied before this stream; -1 is all of it.
-func (l *logReader) begin(known position, at time.Time, seen *int) (skip int) {
-	switch {
-	case at.Before(known.time):
-		return -1
-	case at.Equal(known.time):
-		*seen++
-		if *seen <= known.lines {
-			return -1
-		}
-		if *seen == known.lines+1 {
-			return known.bytes
-		}
-	}
-	if at.After(l.pos.time) {
-		l.pos = position{time: at}
-		l.behind.Store(time.Since(at) > tooOld)
-	}
-	return 0
+// line is the line that is being read.
+type line struct {
+	at     time.Time
+	done   int  // bytes of it that were copied before this stream
+	mute   bool // it is not copied: it was before, or is older than what is wanted
+	counts bool // the position goes on with it
 }
 
-// write writes what of a piece is new, and moves the position. Lines of both streams may be out of order by a little; the
-// position never goes back.
-func (l *logReader) write(piece []byte, at time.Time, skip *int) error {
-	if len(piece) == 0 || *skip < 0 {
-		return nil
+// begin looks at a line of a stream that began at a known position, and before which others were seen.
+func (l *logReader) begin(known position, seen *int, at time.Time) line {
+	if !at.Before(known.second) && !at.After(known.latest) && *seen <= known.lines {
+		*seen++
+		if *seen <= known.lines {
+			return line{at: at, mute: true}
+		}
+		return line{at: at, done: known.bytes, mute: at.Before(l.f.since), counts: true}
 	}
-	known := min(*skip, len(piece))
-	*skip -= known
-	if len(piece) > known {
-		if _, err := pluginapi.WriteTimed(l.f.out.Stdout(), piece[known:], at); err != nil {
+	*seen = known.lines + 1 // what comes now is new
+	if second := at.Truncate(time.Second); second.After(l.pos.second) {
+		l.pos.second, l.pos.lines = second, 0
+	}
+	l.pos.bytes = 0
+	if at.After(l.pos.latest) {
+		l.pos.latest = at
+		l.behind.Store(time.Since(at) > tooOld)
+	}
+	return line{at: at, mute: at.Before(l.f.since), counts: !at.Before(l.pos.second)}
+}
+
+// write writes what is new of a piece of a line, and moves the position.
+func (l *logReader) write(current *line, piece []byte, last bool) error {
+	old := min(current.done, len(piece))
+	current.done -= old
+	if !current.mute && len(piece) > old {
+		if _, err := pluginapi.WriteTimed(l.f.out.Stdout(), piece[old:], current.at); err != nil {
 			return err
 		}
-		if at.Equal(l.pos.time) {
-			l.pos.bytes += len(piece) - known
-		}
 	}
-	if at.Equal(l.pos.time) && piece[len(piece)-1] == '\n' {
+	switch {
+	case !current.counts:
+	case last:
 		l.pos.lines++
 		l.pos.bytes = 0
+	default:
+		l.pos.bytes += len(piece) - old
 	}
 	return nil
 }

@@ -33,14 +33,14 @@ func resultOf(t *corev1.ContainerStateTerminated) *pluginapi.Result {
 		return result
 	}
 	result.Message = strings.TrimSpace(t.Message)
-	switch {
-	case t.Reason == "StartError" || t.Reason == "ContainerCannotRun":
+	switch t.Reason {
+	case "StartError", "ContainerCannotRun":
 		result.ExitCode = notFound
 		if strings.Contains(t.Message, "permission denied") {
 			result.ExitCode = notExecutable
 		}
 		return result
-	case t.Reason == "OOMKilled":
+	case "OOMKilled":
 		result.OOMKilled = true
 		result.Message = strings.TrimSpace("the container used more memory than resources.memory allows\n" + result.Message)
 	}

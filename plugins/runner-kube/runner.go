@@ -72,7 +72,7 @@ func (r *runner) Configure(ctx context.Context, cfg *pluginapi.Config) error {
 	r.config = c
 	if r.cluster, err = connect(&c); err != nil {
 		r.noCluster = err.Error()
-		return nil
+		return nil //nolint:nilerr // which is for CheckHealth to tell
 	}
 	err = r.cluster.checkAccess(ctx)
 	switch {
@@ -188,6 +188,6 @@ func parseState(text []byte) (state, error) {
 
 // discard waits for a goroutine that is about to end.
 func discard[V any](ch <-chan V) {
-	for range ch { //nolint:revive // nothing is to be done with what it still says
+	for range ch {
 	}
 }

@@ -29,7 +29,7 @@ func newWay(t *testing.T) *way {
 	cluster := file.Clusters[file.Contexts[file.CurrentContext].Cluster]
 	target, err := url.Parse(cluster.Server)
 	require.NoError(t, err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	w := &way{kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
 	cluster.Server = "https://" + listener.Addr().String()
@@ -40,7 +40,7 @@ func newWay(t *testing.T) *way {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp", target.Host)
+			server, err := new(net.Dialer).DialContext(t.Context(), "tcp", target.Host)
 			if err != nil {
 				_ = conn.Close()
 				continue

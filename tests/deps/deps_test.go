@@ -60,7 +60,7 @@ func requireNone(t *testing.T, program string, prefixes []string, reason string)
 
 func TestProgramsLinkNoVendors(t *testing.T) {
 	t.Parallel()
-	vendors := []string{"github.com/aws", "github.com/docker", "github.com/go-git", "github.com/moby", "k8s.io"}
+	vendors := []string{"github.com/aws", "github.com/docker", "github.com/go-git", "github.com/moby", "k8s.io", "sigs.k8s.io"}
 	for _, program := range list(t, "./cmd/...") {
 		requireNone(t, program, vendors,
 			"what is specific to a vendor belongs into a plugin, so that the core stays small and plugins can be replaced")
