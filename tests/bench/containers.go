@@ -35,7 +35,7 @@ func containers(ctx context.Context, r *report, id, what, baseline string, bare,
 			all *[]time.Duration
 		}{{bare, &base}, {step, &through}} {
 			// A kubelet looks at its containers once a second: without a pause each pod would begin at the same moment of that second.
-			if err := wait(ctx, rand.N(time.Second)); err != nil { //nolint:gosec // no secret
+			if err := wait(ctx, rand.N(time.Second)); err != nil {
 				return err
 			}
 			start := time.Now()
