@@ -13,7 +13,8 @@ const (
 
 // The launcher runs the command as its child and waits for it, so that it is there when the step is told to stop: then it tells
 // everything else in the container, and waits until all of that has ended. A shell that is told to stop would end at
-// once and take with it what it had started. It says how the command ended, whatever happened.
+// once and take with it what it had started. It says how the command ended, whatever happened; what shells say of killed
+// children at wait is not the step's.
 const (
 	launcherStartup = `set -e
 for file in ` + startupDir + `/*.sh; do
@@ -24,7 +25,7 @@ set +e
 	launcherStop = `stop() {
   trap '' TERM INT HUP
   kill -TERM -1 2>/dev/null
-  wait $child
+  wait $child 2>/dev/null
   code=$?
   while kill -0 -1 2>/dev/null; do sleep 0.1 2>/dev/null || sleep 1 || break; done
   exit $code
@@ -33,7 +34,7 @@ child=
 trap stop TERM INT HUP
 `
 	launcherWait = `child=$!
-wait $child
+wait $child 2>/dev/null
 exit $?
 `
 )
