@@ -236,11 +236,12 @@ func (f *follower) removePod(ctx context.Context, grace int64) error {
 	}
 	if !f.deleting.Load() {
 		f.deleting.Store(true)
-		if err := f.delete(ctx, grace); err != nil {
-			return err
+		idle := nothingRuns(f.pod)
+		if idle {
+			grace = 0 // the kubelet has nothing to end, and would take another second or two to say so
 		}
-		if ended(f.pod) {
-			return nil // it is gone at once
+		if err := f.delete(ctx, grace); err != nil || idle {
+			return err
 		}
 	}
 	limit := time.NewTimer(time.Duration(grace)*time.Second + goneLimit)
