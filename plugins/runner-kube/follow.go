@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -223,16 +222,6 @@ func (f *follower) delete(ctx context.Context, grace int64) error {
 	}
 }
 
-// running tells whether a container of the pod may run.
-func running(pod *corev1.Pod) bool {
-	if ended(pod) {
-		return false
-	}
-	all := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
-	return len(all) < len(pod.Spec.InitContainers)+len(pod.Spec.Containers) ||
-		slices.ContainsFunc(all, func(c corev1.ContainerStatus) bool { return c.State.Terminated == nil })
-}
-
 // remove deletes pod and Secret, and waits until nothing of the pod runs any more.
 func (f *follower) remove(ctx context.Context, grace int64) error {
 	secret := make(chan error, 1)
@@ -247,11 +236,12 @@ func (f *follower) removePod(ctx context.Context, grace int64) error {
 	}
 	if !f.deleting.Load() {
 		f.deleting.Store(true)
-		if err := f.delete(ctx, grace); err != nil {
-			return err
+		idle := nothingRuns(f.pod)
+		if idle {
+			grace = 0 // the kubelet has nothing to end, and would take another second or two to say so
 		}
-		if !running(f.pod) {
-			return nil // nothing is left but the object, which Kubernetes removes in its time
+		if err := f.delete(ctx, grace); err != nil || idle {
+			return err
 		}
 	}
 	limit := time.NewTimer(time.Duration(grace)*time.Second + goneLimit)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,6 +62,16 @@ func judge(pod *corev1.Pod, deleting bool) verdict {
 
 func ended(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+}
+
+// nothingRuns tells that all containers of a pod have ended. Its phase may be behind that.
+func nothingRuns(pod *corev1.Pod) bool {
+	if ended(pod) {
+		return true
+	}
+	statuses := slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
+	return len(statuses) == len(pod.Spec.InitContainers)+len(pod.Spec.Containers) &&
+		!slices.ContainsFunc(statuses, func(c corev1.ContainerStatus) bool { return c.State.Terminated == nil })
 }
 
 // interrupted tells of a pod that somebody else put an end to: evicted, preempted, deleted, its node shut down.

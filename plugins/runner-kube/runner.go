@@ -44,13 +44,20 @@ func (r *runner) Describe(context.Context) (*pluginapi.Description, error) {
 // examples are commands in an image; "" is that of the configuration.
 func examples(image string) pluginapi.Examples {
 	example := func(cmd string) json.RawMessage {
-		spec := map[string]string{"cmd": cmd}
+		spec := map[string]any{"cmd": cmd}
 		if image != "" {
 			spec["image"] = image
 		}
 		text, _ := json.Marshal(spec) // of strings
 		return text
 	}
+	// What an endless writer writes is kept by the node, whoever reads it: it gets little time. Each line costs Kubernetes a
+	// message.
+	endless := map[string]any{"cmd": `yes "$(printf %01000d 0)"`, "resources": map[string]string{"cpu": "50m"}}
+	if image != "" {
+		endless["image"] = image
+	}
+	slow, _ := json.Marshal(endless) // of strings
 	return pluginapi.Examples{
 		Succeed:      example("echo hello"),
 		Fail:         example("echo oops >&2; exit 7"),
@@ -59,7 +66,7 @@ func examples(image string) pluginapi.Examples {
 		Stubborn:     example("trap '' TERM INT HUP; echo ready; sleep 120"),
 		Killed:       example("kill -KILL $$"),
 		Unterminated: example("printf 'no newline'"),
-		Endless:      example(`yes "$(printf %01000d 0)"`), // each line costs Kubernetes a message
+		Endless:      slow,
 	}
 }
 
