@@ -97,7 +97,7 @@ func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 		over = !seen.State.Running
 		switch {
 		case drained && over:
-			_, _ = io.WriteString(f.out.Stderr(), "The step was stopped; the last that it wrote was not waited for.\n")
+			_, _ = io.WriteString(f.out.Stderr(), pluginapi.NotePrefix+"the step was stopped; the last that it wrote was not waited for\n")
 			return f.result(&seen), nil
 		case drained:
 			return nil, pluginapi.Errorf(pluginapi.CodeInternal, "the container %s does not end, though it was killed", seen.Name)
@@ -154,7 +154,7 @@ func (f *follower) inspect(ctx context.Context) (container.InspectResponse, erro
 		switch {
 		case err == nil:
 			if told {
-				_, _ = io.WriteString(f.out.Stderr(), "The Docker engine answers again.\n")
+				_, _ = io.WriteString(f.out.Stderr(), pluginapi.NotePrefix+"the Docker engine answers again\n")
 			}
 			return seen, nil
 		case cerrdefs.IsNotFound(err):
@@ -164,7 +164,7 @@ func (f *follower) inspect(ctx context.Context) (container.InspectResponse, erro
 		}
 		if !told {
 			f.outage = true
-			_, _ = io.WriteString(f.out.Stderr(), "Lost the connection to the Docker engine; trying again for "+outageLimit.String()+".\n")
+			_, _ = io.WriteString(f.out.Stderr(), pluginapi.NotePrefix+"lost the connection to the Docker engine; trying again for "+outageLimit.String()+"\n")
 		}
 		retry := time.NewTimer(outageRetry)
 		select {

@@ -124,7 +124,7 @@ func TestEngineThatGoesAway(t *testing.T) {
 		"cmd": "i=0; while [ $i -lt 200 ]; do echo out$i; i=$((i+1)); [ $((i%10)) = 0 ] && sleep 0.1; done; cat file; exit 5",
 	}, doc{"host": "tcp://" + way.address})
 	f.files(t, map[string]string{"file": "travelled"})
-	out := &waiter{Recorder: f.out, text: "Lost the connection to the Docker engine", came: make(chan struct{})}
+	out := &waiter{Recorder: f.out, text: "lost the connection to the Docker engine", came: make(chan struct{})}
 	var result *pluginapi.Result
 	var err error
 	ended := make(chan struct{})
@@ -143,5 +143,5 @@ func TestEngineThatGoesAway(t *testing.T) {
 	require.Equal(t, 200, strings.Count(stdout, "out"))
 	require.True(t, strings.HasPrefix(stdout, "out0\nout1\nout2\n"))
 	require.True(t, strings.HasSuffix(stdout, "out198\nout199\ntravelled"))
-	require.Contains(t, stderr, "The Docker engine answers again.")
+	require.Contains(t, stderr, "stroem: the Docker engine answers again")
 }

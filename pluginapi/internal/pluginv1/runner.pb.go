@@ -459,6 +459,8 @@ func (x *Started) GetState() []byte {
 
 // OutputChunk is a piece of what the step wrote, in order of arrival. At most 64 KiB; sent 20 ms after its first byte
 // was read at the latest, and at once when the step ends. Neither split nor joined at line ends.
+// What the runner itself has to say, such as of a download, goes to STDERR line by line, each in a chunk of its own that begins with
+// "stroem: ". It is no output of the step, and Attach does not send it again.
 type OutputChunk struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Stream Stream                 `protobuf:"varint,1,opt,name=stream,proto3,enum=stroem.plugin.v1.Stream" json:"stream,omitempty"`
