@@ -101,7 +101,7 @@ func (s *runnerSuite) testCancelled(t TB) {
 	f := s.start(t, i, req)
 	wait(t, "the start", f.started, patience)
 	f.cancel()
-	if s.actionType.Attachable {
+	if s.actionType.Attachable && s.opts.Outlives {
 		s.goesOn(t, i, f)
 		return
 	}
