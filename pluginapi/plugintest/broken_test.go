@@ -127,7 +127,7 @@ func TestBreakagesAreFoundAndNamed(t *testing.T) {
 			"type-without-schema": {"runner/action-type"},
 			"wears-out":           {"runner/parallel"},
 		},
-		{"outlives-stream": {"runner/stream-cancelled"}},
+		{"outlives-stream": {"runner/nothing-left", "runner/stream-cancelled"}},
 		{
 			"gathers-output":      {"runner/back-pressure"},
 			"outlives-host":       {"plugin/host-gone"},

@@ -46,7 +46,7 @@ var (
 	ruleRemoveLive   = Rule{"runner/remove-running", "Remove ends a run that is under way."}
 	ruleRemoveLost   = Rule{"runner/remove-lost", "Remove clears away what is left of a run whose plugin has died, by the state alone."}
 	ruleParallel     = Rule{"runner/parallel", "Many runs at the same time do not disturb each other."}
-	ruleCancelled    = Rule{"runner/stream-cancelled", "A run whose stream the host cancels is ended at once; one that is attachable goes on, and its call ends."}
+	ruleCancelled    = Rule{"runner/stream-cancelled", "A run whose stream the host cancels is ended at once; one that is attachable goes on, and can be attached to."}
 	ruleHostGone     = Rule{"runner/host-gone", "When the host dies, nothing is left of its runs within ten seconds, unless their type is attachable."}
 	ruleLeft         = Rule{"runner/nothing-left", "When a run has ended, no process of it is left."}
 	ruleSecrets      = Rule{"runner/secrets", "Values of env and spec appear neither in the plugin's log nor in the state of a run."}

@@ -23,7 +23,6 @@ type RunnerOptions struct {
 	Parallel  int                               // runs at the same time; 0 is 20
 	StopGrace time.Duration                     // for runs that end when told to; 0 is ten seconds
 	Only      func(t pluginapi.ActionType) bool // action types to exercise; nil means all
-	Outlives  bool                              // runs of attachable types go on when their stream is cancelled
 }
 
 // TypeKey is how options name an action type: its name, and its runner if it has one: shell/local.

@@ -16,6 +16,12 @@ func (s *runnerSuite) attach(t TB, req *pluginv1.RunRequest, dataDir string, sta
 	t.Helper()
 	i := s.open(t)
 	s.configureIn(t, i, dataDir)
+	return i, attachOn(t, i, req, state, since)
+}
+
+// attachOn takes up a run on an instance.
+func attachOn(t TB, i *Instance, req *pluginv1.RunRequest, state []byte, since time.Time) *flight {
+	t.Helper()
 	msg := &pluginv1.AttachRequest{
 		RunId: req.GetRunId(), Type: req.GetType(), Runner: req.GetRunner(), State: state, ScratchDir: req.GetScratchDir(),
 		StopGrace: req.GetStopGrace(), Labels: req.GetLabels(),
@@ -23,11 +29,10 @@ func (s *runnerSuite) attach(t TB, req *pluginv1.RunRequest, dataDir string, sta
 	if !since.IsZero() {
 		msg.Since = timestamppb.New(since)
 	}
-	f := follow(t, i, req.GetRunId(), req.GetStopGrace().AsDuration(), nil,
+	return follow(t, i, req.GetRunId(), req.GetStopGrace().AsDuration(), nil,
 		func(ctx context.Context, rpc pluginv1.RunnerServiceClient) (eventStream, error) {
 			return rpc.Attach(ctx, msg)
 		})
-	return i, f
 }
 
 // isAttached waits for the start of a run that was taken up.

@@ -94,15 +94,15 @@ func (s *runnerSuite) testNothingLeft(t TB) {
 }
 
 // testCancelled gives a run up as a host does that has gone. There is no stream left that would tell of the end: the plugin
-// takes another run of the same id then. What is attachable goes on without a host: its call has ended when there is nothing to
-// stop any more.
+// takes another run of the same id then. What is attachable goes on without a host, and
+// can be attached to.
 func (s *runnerSuite) testCancelled(t TB) {
 	i, req := s.runner(t), s.request(t, s.examples.Long)
 	f := s.start(t, i, req)
 	wait(t, "the start", f.started, patience)
 	f.cancel()
-	if s.actionType.Attachable && s.opts.Outlives {
-		s.goesOn(t, i, f)
+	if s.actionType.Attachable {
+		s.goesOn(t, i, req, f)
 		return
 	}
 	ended := eventually(t, goneLimit, func() bool {
@@ -124,17 +124,27 @@ func (s *runnerSuite) testCancelled(t TB) {
 	s.nothingLeft(t, req.GetRunId())
 }
 
-// goesOn waits for the end of a call whose stream was cancelled, and removes the run, which nobody follows.
-func (s *runnerSuite) goesOn(t TB, i *Instance, f *flight) {
+// goesOn attaches to a run whose stream was cancelled, as soon as the call of that has ended, and removes it.
+func (s *runnerSuite) goesOn(t TB, i *Instance, req *pluginv1.RunRequest, f *flight) {
 	t.Helper()
-	stop := &pluginv1.StopRequest{RunId: f.id, Grace: durationpb.New(f.grace)}
-	ended := eventually(t, goneLimit, func() bool {
-		_, err := f.rpc.Stop(within(t, patience), stop)
-		return status.Code(err) == codes.NotFound
+	attached := eventually(t, goneLimit, func() bool {
+		again := attachOn(t, i, req, f.state, time.Time{})
+		select {
+		case <-again.started:
+			s.discard(t, i, again)
+			return true
+		case <-again.ended:
+			_, err := again.wait(t, patience)
+			if status.Code(err) != codes.AlreadyExists {
+				t.Fatalf("a run of an attachable type whose stream was cancelled cannot be attached to: %v", err)
+			}
+			return false
+		case <-t.Context().Done():
+			return false
+		}
 	})
-	if !ended {
+	if !attached {
 		t.Errorf("the call is still under way %v after its stream was cancelled", goneLimit)
 	}
-	s.remove(under(t, ruleRemove), i, f.id, f.state)
-	s.nothingLeft(t, f.id)
+	s.nothingLeft(t, req.GetRunId())
 }

@@ -64,7 +64,6 @@ func TestConformance(t *testing.T) {
 		},
 		Parallel:  6, // of each suite; a node has room for so many pods
 		StopGrace: 5 * time.Second,
-		Outlives:  true,
 	}
 	t.Run("in process", func(t *testing.T) {
 		t.Parallel()

@@ -117,7 +117,7 @@ func (d *detached) follow(ctx context.Context, grace time.Duration, since time.T
 		case <-stop:
 			stop = nil
 			if errors.Is(context.Cause(ctx), pluginapi.ErrHostGone) {
-				grace = 0
+				return nil, context.Cause(ctx) // it goes on
 			}
 			force = time.After(grace)
 			if err := os.WriteFile(filepath.Join(d.Dir, "stop"), nil, 0o600); err != nil {
