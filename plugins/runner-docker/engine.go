@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -81,7 +82,9 @@ func (r *runner) unreachable(err error) string {
 		reason, advice = "permission denied", "let the worker's user use the socket (group docker)"
 	case errors.Is(err, context.DeadlineExceeded):
 		reason = "no answer in time"
-	case strings.Contains(reason, "x509:"), strings.Contains(reason, "tls:"):
+	case strings.Contains(reason, "x509:"), strings.Contains(reason, "tls:"),
+		errors.Is(err, io.EOF) && strings.HasPrefix(r.api.DaemonHost(), "tcp:"), // what hung up may have expected encryption
+		strings.Contains(reason, "HTTP request to an HTTPS server"):
 		advice = "check tls in the plugin's config"
 	case strings.Contains(reason, "Cannot connect"):
 		reason = "nobody listens there"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -19,17 +20,18 @@ import (
 type line struct {
 	engine  string
 	address string
+	tls     *tls.Config // nil: plain
 	mu      sync.Mutex
 	accept  net.Listener // nil while it is cut
 	open    map[net.Conn]bool
 	group   sync.WaitGroup
 }
 
-func newLine(t *testing.T) *line {
+func newLine(t *testing.T, encrypted *tls.Config) *line {
 	t.Helper()
 	host, err := findEngine()
 	require.NoError(t, err)
-	l := &line{engine: host, address: "127.0.0.1:0", open: map[net.Conn]bool{}}
+	l := &line{engine: host, address: "127.0.0.1:0", tls: encrypted, open: map[net.Conn]bool{}}
 	l.mend(t)
 	t.Cleanup(func() {
 		l.cut()
@@ -42,6 +44,9 @@ func (l *line) mend(t *testing.T) {
 	t.Helper()
 	accept, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(t.Context()), "tcp", l.address)
 	require.NoError(t, err)
+	if l.tls != nil {
+		accept = tls.NewListener(accept, l.tls)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.accept, l.address = accept, accept.Addr().String()
@@ -119,7 +124,7 @@ func (w *waiter) Write(p []byte) (int, error) {
 func TestEngineThatGoesAway(t *testing.T) {
 	t.Parallel()
 	engine(t)
-	way := newLine(t)
+	way := newLine(t, nil)
 	f := setup(t, typeShell, doc{
 		"cmd": "i=0; while [ $i -lt 200 ]; do echo out$i; i=$((i+1)); [ $((i%10)) = 0 ] && sleep 0.1; done; cat file; exit 5",
 	}, doc{"host": "tcp://" + way.address})
