@@ -17,7 +17,7 @@ E2E      := ./tests/e2e/...
 WITH_PG  := scripts/with-postgres
 WITH_DOCKER := scripts/with-docker
 WITH_KUBE := scripts/with-kube
-TEST     := $(GO) test -race -timeout 15m
+TEST     := $(GO) test -race -timeout 20m
 # Only tests are built with the race detector. All else is built with these flags, so that it is compiled once.
 PLAIN    := CGO_ENABLED=0 GOFLAGS='$(GOFLAGS) -trimpath'
 EXAMPLES := pluginapi/examples

@@ -120,7 +120,7 @@ func TestPull(t *testing.T) {
 		_, err := f.runner.Run(t.Context(), f.req, f.out)
 		require.Error(t, err)
 		_, stderr, _ := f.out.Text()
-		require.Equal(t, "Pulling "+image+" …\n", stderr)
+		require.Equal(t, "stroem: Pulling "+image+" …\n", stderr)
 		require.NotContains(t, err.Error(), "s3cret")
 		return err
 	}

@@ -105,7 +105,7 @@ func TestShellSteps(t *testing.T) {
 		"workdir":       {map[string]any{"cmd": "cat here", "workdir": "it's"}, false, "sub\n", 0},
 		"executable":    {map[string]any{"script": "run.sh"}, false, "executed /workspace/run.sh\n", 0},
 		"not":           {map[string]any{"script": "plain"}, false, "read /workspace/plain\n", 0},
-		"no script":     {map[string]any{"script": "nope"}, false, "stroem: script nope does not exist in the workspace\n", 127},
+		"no script":     {map[string]any{"script": "nope"}, false, "script nope does not exist in the workspace\n", 127},
 		"read-only":     {map[string]any{"cmd": "echo x >file"}, false, "/stroem/cmd: line 1: can't create file: Read-only file system\n", 1},
 		"writable":      {map[string]any{"cmd": "echo x >file; cat file"}, true, "x\n", 0},
 		"input":         {map[string]any{"cmd": "cat $STROEM_INPUT"}, false, `{"a": 1}`, 0},

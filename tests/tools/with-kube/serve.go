@@ -66,7 +66,8 @@ func serve(dir string, given settings, ready func() error) error {
 func (c *cluster) prepareMachine(ctx context.Context) error {
 	if err := ip(ctx,
 		[]string{"link", "set", "lo", "up"},
-		[]string{"link", "add", "pods", "type", "bridge"},
+		// An address of its own, or it would change with the pods, and who talks to the bridge would send to the old one for a while.
+		[]string{"link", "add", "pods", "address", "02:00:00:00:00:01", "type", "bridge"},
 		[]string{"address", "add", c.address(nodeNumber) + "/24", "dev", "pods"},
 		[]string{"link", "set", "pods", "up"},
 		[]string{"link", "set", machineLink, "master", "pods", "up"},
