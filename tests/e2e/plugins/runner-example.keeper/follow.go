@@ -97,6 +97,17 @@ func (s state) lives() bool {
 	return err == nil && bytes.Contains(command, []byte(s.Dir))
 }
 
+// appears waits until the keeper can be told by its command line, which it has a moment after its start, or has ended.
+func (s state) appears(ended <-chan struct{}) {
+	for !s.lives() {
+		select {
+		case <-ended:
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
 func (s state) signal(sig syscall.Signal) {
 	if s.lives() {
 		_ = syscall.Kill(-s.Keeper, sig)

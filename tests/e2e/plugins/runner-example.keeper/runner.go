@@ -68,8 +68,13 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start: %w", err)
 	}
-	go func() { _ = cmd.Wait() }() // it is reaped here as long as this process lives, which is all that this is for
+	ended := make(chan struct{})
+	go func() { // it is reaped here as long as this process lives, which is all that this is for
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
 	s.Keeper = cmd.Process.Pid
+	s.appears(ended)
 	text, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("encode state: %w", err)
