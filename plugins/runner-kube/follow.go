@@ -158,7 +158,7 @@ func (f *follower) react(streams context.Context, v *verdict) error {
 	case v.started:
 		f.patience.stop()
 		if f.logs == nil && !v.over() {
-			f.logs = f.startLogs(streams)
+			f.logs = f.startLogs(streams, false)
 		}
 		return nil
 	case f.deleting.Load():
@@ -178,7 +178,7 @@ func (f *follower) finishLogs(ctx, streams context.Context, v *verdict) error {
 		idle = logIdleGone
 	}
 	if f.logs == nil {
-		f.logs = f.startLogs(streams)
+		f.logs = f.startLogs(streams, true)
 	}
 	var limit time.Duration
 	if f.deleting.Load() {

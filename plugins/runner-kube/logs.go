@@ -45,10 +45,14 @@ type errNotTaken struct{ error }
 
 func (e errNotTaken) Unwrap() error { return e.error }
 
-// startLogs copies the log from since on, in the background, until finish.
-func (f *follower) startLogs(ctx context.Context) *logReader {
+// startLogs copies the log from since on, in the background, until finish. The log of a step that is over need not be
+// followed.
+func (f *follower) startLogs(ctx context.Context, over bool) *logReader {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &logReader{f: f, pos: position{second: f.since.Truncate(time.Second)}, ended: make(chan struct{}), done: make(chan struct{}), cut: cancel}
+	if over {
+		close(l.ended)
+	}
 	go func() {
 		defer close(l.done)
 		l.run(ctx)
@@ -61,8 +65,10 @@ func (f *follower) startLogs(ctx context.Context) *logReader {
 // stopped the rest is read for so long and no longer, unless limit is 0.
 func (l *logReader) finish(idle, limit time.Duration) error {
 	defer l.cut()
-	l.idle = idle
-	close(l.ended)
+	if !l.hasEnded() {
+		l.idle = idle
+		close(l.ended)
+	}
 	var late <-chan time.Time
 	if limit > 0 {
 		late = time.After(limit)

@@ -27,7 +27,7 @@ const allowance = 150
 
 // containers compares a step in a container with a container that is started without Strøm, in turns.
 func containers(ctx context.Context, r *report, id, what, baseline string, bare, step func(context.Context) error) error {
-	const n = 20
+	const n = 40
 	var base, through []time.Duration
 	for i := range n + 2 {
 		for _, one := range []struct {
