@@ -114,7 +114,7 @@ bench/containers: build ## Measure steps in containers and pods (C1, C2); writes
 nightly: ci bench bench/containers ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
 	scripts/fuzz 60s
 	STROEM_TEST_FREEZE_SECS=30 $(WITH_PG) $(TEST) $(E2E) -run TestDatabaseFaults -v
-	STROEM_TEST_DEBIAN=1 $(WITH_DOCKER) $(TEST) ./tests/images -run OnDebian -v
+	$(WITH_DOCKER) $(TEST) -tags debian ./tests/images -run OnDebian -v
 	STROEM_TEST_PLUGIN_STARTS=1000 $(GO) test ./core/pluginhost -run TestNothingIsLeftBehind -v
 
 ##@ Check

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -76,39 +75,6 @@ func (e engine) busyboxBase(t *testing.T) string {
 	require.NoError(t, archive.Close())
 	e.do(t, "load", "-q", "-i", archive.Name())
 	return name
-}
-
-// debianBase is a Debian of its packages, as the image is based on. It takes half a minute.
-func (e engine) debianBase(t *testing.T) string {
-	t.Helper()
-	root := filepath.Join(t.TempDir(), "root")
-	args := []string{"--variant=minbase", "bookworm", root}
-	if mirror := debianMirror(t); mirror != "" {
-		args = append(args, mirror)
-	}
-	out, err := exec.CommandContext(t.Context(), "debootstrap", args...).CombinedOutput()
-	require.NoError(t, err, "debootstrap: %s", out)
-	archive := root + ".tar"
-	out, err = exec.CommandContext(t.Context(), "tar", "-C", root, "-cf", archive, ".").CombinedOutput()
-	require.NoError(t, err, "tar: %s", out)
-	name := e.newImage(t)
-	e.do(t, "import", archive, name)
-	return name
-}
-
-// debianMirror is where a Debian gets its packages, empty if this is none.
-func debianMirror(t *testing.T) string {
-	t.Helper()
-	release, err := os.ReadFile("/etc/os-release")
-	require.NoError(t, err)
-	if !strings.Contains("\n"+string(release), "\nID=debian\n") {
-		return ""
-	}
-	targets, err := exec.CommandContext(t.Context(), "apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages",
-		"Label: Debian").Output()
-	require.NoError(t, err)
-	mirror, _, _ := strings.Cut(string(targets), "\n")
-	return strings.TrimSpace(mirror)
 }
 
 // build builds an image of the runner's Dockerfile.

@@ -137,21 +137,3 @@ func testTools(t *testing.T, e engine, base string) (image string) {
 		e.do(t, "run", "--rm", image, "sops && vals && yq && uv && uvx && bun"))
 	return image
 }
-
-// debianVariable asks for an image on a Debian as well, which takes a minute and needs debootstrap and a mirror.
-const debianVariable = "STROEM_TEST_DEBIAN"
-
-func TestRunnerImageOnDebian(t *testing.T) {
-	t.Parallel()
-	e := newEngine(t)
-	if os.Getenv(debianVariable) == "" {
-		t.Skip("takes a minute: make nightly sets " + debianVariable)
-	}
-	image := testTools(t, e, "--build-arg=BASE="+e.debianBase(t))
-	require.Equal(t, "/workspace\n3\n", e.do(t, "run", "--rm", image, `
-		set -e
-		for program in bash curl git gzip ssh tar unzip; do command -v $program >/dev/null; done
-		test -s /etc/ssl/certs/ca-certificates.crt
-		pwd
-		echo '{"a": [1, 2, 3]}' | jq '.a[2]'`))
-}
