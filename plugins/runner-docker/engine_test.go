@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,12 +9,9 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
@@ -25,6 +21,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stroem/stroem/pluginapi/plugintest"
+	"github.com/stroem/stroem/tests/engines"
+	"github.com/stroem/stroem/tests/localimage"
 )
 
 func TestMain(m *testing.M) {
@@ -57,49 +55,17 @@ func pluginBinary(t testing.TB) string {
 	return path
 }
 
-// engineHost is the variable that names the engine for tests.
-const engineHost = "STROEM_TEST_DOCKER_HOST"
-
-const localSocket = "/var/run/docker.sock"
-
-// errNoEngine means that there is no engine to test with.
-var errNoEngine = errors.New("no Docker engine answers; start one, or name one in " + engineHost)
-
-// findEngine returns the address of the engine for tests.
-var findEngine = sync.OnceValues(func() (string, error) {
-	host := os.Getenv(engineHost)
-	if host == "" {
-		host = "unix://" + localSocket
-	}
-	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = api.Close() }()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if _, err := api.Ping(ctx); err != nil {
-		if os.Getenv(engineHost) != "" {
-			return "", err
-		}
-		return "", errNoEngine
-	}
-	return host, nil
-})
-
-// engine returns a client of the engine for tests. Without one the test is skipped, or fails if STROEM_TEST_REQUIRE names
-// docker.
+// engine returns a client of the engine for tests.
 func engine(t testing.TB) *client.Client {
 	t.Helper()
-	host, err := findEngine()
-	if errors.Is(err, errNoEngine) && !slices.Contains(strings.Split(os.Getenv("STROEM_TEST_REQUIRE"), ","), "docker") {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	api, err := connectTo(engines.Docker(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = api.Close() })
 	return api
+}
+
+func connectTo(host string) (*client.Client, error) {
+	return client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 }
 
 // Images are made once for all tests; the name says whose they are.
@@ -147,43 +113,14 @@ func importImage(ctx context.Context, api *client.Client, ref string, files []by
 }
 
 // busybox returns the files of the smallest image that has a shell.
-func busybox(ctx context.Context) ([]byte, error) {
-	path, err := exec.LookPath("busybox")
-	if err != nil {
-		return nil, fmt.Errorf("images for tests are made of busybox; install busybox-static: %w", err)
-	}
-	program, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	applets, err := exec.CommandContext(ctx, path, "--list").Output()
-	if err != nil {
-		return nil, err
-	}
-	var buf bytes.Buffer
-	p := packer{w: tar.NewWriter(&buf), now: time.Now()}
-	p.dir("/bin", 0o755)
-	p.dir("/tmp", 0o1777)
-	p.dir("/etc", 0o755)
-	p.file("/etc/passwd", []byte("root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"))
-	p.header(&tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755, Size: int64(len(program))})
-	if p.err == nil {
-		_, p.err = p.w.Write(program)
-	}
-	for name := range strings.FieldsSeq(string(applets)) {
-		if name != "busybox" {
-			p.header(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + name, Linkname: "busybox", Mode: 0o777})
-		}
-	}
-	return buf.Bytes(), errors.Join(p.err, p.w.Close())
-}
+func busybox(ctx context.Context) ([]byte, error) { return localimage.Image{}.Files(ctx) }
 
+// removeImages removes those that were made, for which there is an engine then.
 func removeImages() error {
-	host, err := findEngine()
-	if err != nil {
-		return nil // there is no engine, and so nothing was made
+	if len(images) == 0 {
+		return nil
 	}
-	api, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	api, err := connectTo(os.Getenv(engines.DockerHost))
 	if err != nil {
 		return err
 	}
@@ -214,9 +151,7 @@ func nothingLeft(t testing.TB, api *client.Client, runID string) {
 // settings returns the plugin's configuration for the engine for tests.
 func settings(t testing.TB, more map[string]any) json.RawMessage {
 	t.Helper()
-	host, err := findEngine()
-	require.NoError(t, err)
-	all := map[string]any{"host": host, "startup_dir": t.TempDir()}
+	all := map[string]any{"host": engines.Docker(t), "startup_dir": t.TempDir()}
 	maps.Copy(all, more)
 	data, err := json.Marshal(all)
 	require.NoError(t, err)

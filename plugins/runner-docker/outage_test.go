@@ -14,6 +14,7 @@ import (
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
+	"github.com/stroem/stroem/tests/engines"
 )
 
 // line is a way to the engine that can be cut.
@@ -29,9 +30,7 @@ type line struct {
 
 func newLine(t *testing.T, encrypted *tls.Config) *line {
 	t.Helper()
-	host, err := findEngine()
-	require.NoError(t, err)
-	l := &line{engine: host, address: "127.0.0.1:0", tls: encrypted, open: map[net.Conn]bool{}}
+	l := &line{engine: engines.Docker(t), address: "127.0.0.1:0", tls: encrypted, open: map[net.Conn]bool{}}
 	l.mend(t)
 	t.Cleanup(func() {
 		l.cut()

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,25 +22,20 @@ import (
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
+	"github.com/stroem/stroem/tests/engines"
 )
 
 // Images that the cluster of the tests has.
 const (
-	busybox = "k8stest.local/busybox:1"
-	tools   = "k8stest.local/tools:1"
+	busybox = engines.KubeBusybox
+	tools   = engines.KubeTools
 )
 
 // kubeconfig returns that of the cluster of the tests.
 func kubeconfig(t testing.TB) string {
 	t.Helper()
-	path := os.Getenv("STROEM_TEST_KUBECONFIG")
-	if path == "" {
-		if slices.Contains(strings.Split(os.Getenv("STROEM_TEST_REQUIRE"), ","), "kube") {
-			t.Fatal("STROEM_TEST_REQUIRE names kube, but STROEM_TEST_KUBECONFIG is not set")
-		}
-		t.Skip("needs a Kubernetes cluster: STROEM_TEST_KUBECONFIG is not set")
-	}
-	return path
+	file, _ := engines.Kube(t)
+	return file
 }
 
 // settings are those of a runner in a namespace, with what more says.
@@ -149,12 +143,7 @@ func serveFiles(t plugintest.TB, content map[string]string) files {
 }
 
 // hostAddress is where pods reach servers of the tests.
-func hostAddress() string {
-	if address := os.Getenv("STROEM_TEST_KUBE_HOST_ADDRESS"); address != "" {
-		return address
-	}
-	return "10.244.77.1"
-}
+func hostAddress() string { return os.Getenv(engines.KubeHostAddress) }
 
 func pack(t plugintest.TB, content map[string]string) []byte {
 	t.Helper()

@@ -175,16 +175,22 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-// TestRemoveFindsWhatHasNoState removes a run of which the host heard nothing: by the label of its pod, and the Secret by its name.
-func TestRemoveFindsWhatHasNoState(t *testing.T) {
-	t.Parallel()
-	r, c := newTestRunner(t, nil)
+// abandoned starts a step and lets go of it, as a worker does that dies.
+func (r *runner) abandoned(t *testing.T, c *cluster) (*pluginapi.RunRequest, *corev1.Pod) {
+	t.Helper()
 	req := request(t, map[string]any{"cmd": "sleep 100"}, nil)
 	u := r.start(t, req)
 	soon(t, "the start", u.out.HasStarted())
 	u.cancel(pluginapi.ErrHostGone)
 	soon(t, "the end", u.ended)
-	c.podOf(t, req, func(*corev1.Pod) bool { return true })
+	return req, c.podOf(t, req, func(*corev1.Pod) bool { return true })
+}
+
+// TestRemoveFindsWhatHasNoState removes a run of which the host heard nothing: by the label of its pod, and the Secret by its name.
+func TestRemoveFindsWhatHasNoState(t *testing.T) {
+	t.Parallel()
+	r, c := newTestRunner(t, nil)
+	req, _ := r.abandoned(t, c)
 	for range 2 {
 		require.NoError(t, r.Remove(t.Context(), &pluginapi.RemoveRequest{RunID: req.RunID, Type: req.Type}))
 		c.nothingLeft(t)
@@ -195,12 +201,7 @@ func TestRemoveFindsWhatHasNoState(t *testing.T) {
 func TestSecretsGoWithTheirPods(t *testing.T) {
 	t.Parallel()
 	r, c := newTestRunner(t, nil)
-	req := request(t, map[string]any{"cmd": "sleep 100"}, nil)
-	u := r.start(t, req)
-	soon(t, "the start", u.out.HasStarted())
-	u.cancel(pluginapi.ErrHostGone)
-	soon(t, "the end", u.ended)
-	pod := c.podOf(t, req, func(*corev1.Pod) bool { return true })
+	req, pod := r.abandoned(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	w, err := c.core.Secrets(c.namespace).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secretName(req.RunID)})

@@ -31,13 +31,13 @@ type Image struct {
 	Programs []string
 	// Scripts are the texts of further programs in /bin by name.
 	Scripts map[string]string
-	// Files are further paths of this machine that are in the image under the same name.
-	Files []string
+	// Paths are further files of this machine that are in the image under the same name.
+	Paths []string
 }
 
 // Write writes the image. The same programs make the same bytes. It needs a busybox without libraries.
 func (i Image) Write(ctx context.Context, w io.Writer) error {
-	layer, err := i.layer(ctx)
+	layer, err := i.Files(ctx)
 	if err != nil {
 		return fmt.Errorf("make the image %s: %w", i.Name, err)
 	}
@@ -68,8 +68,8 @@ func (i Image) Write(ctx context.Context, w io.Writer) error {
 	return archive.Close()
 }
 
-// layer is the image's one layer, a tar.
-func (i Image) layer(ctx context.Context) ([]byte, error) {
+// Files are those of the image, which are its one layer, as a tar.
+func (i Image) Files(ctx context.Context) ([]byte, error) {
 	var buffer bytes.Buffer
 	layer := tar.NewWriter(&buffer)
 	err := errors.Join(
@@ -79,7 +79,7 @@ func (i Image) layer(ctx context.Context) ([]byte, error) {
 		layer.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777}),
 		layer.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "root/", Mode: 0o700}),
 	)
-	files := slices.Clone(i.Files)
+	files := slices.Clone(i.Paths)
 	for _, program := range i.Programs {
 		libraries, programErr := addProgram(ctx, layer, program)
 		files = append(files, libraries...)

@@ -142,7 +142,7 @@ func (c *cluster) startContainers(ctx context.Context) error {
 		{Name: engines.KubeBusybox, Command: []string{"sh"}},
 		{
 			Name: engines.KubeTools, Command: []string{"sh"},
-			Programs: []string{"curl"}, Files: []string{"/etc/ssl/certs/ca-certificates.crt"},
+			Programs: []string{"curl"}, Paths: []string{"/etc/ssl/certs/ca-certificates.crt"},
 		},
 	} {
 		archive, err := os.Create(c.path("image.tar"))
