@@ -30,6 +30,10 @@ WITH_DB   = $(PACKAGES) | grep core/coretest | grep -v '/tests/e2e ' | cut -d ' 
 # Plugins whose tests need an engine.
 DOCKER_PLUGIN := $(wildcard plugins/runner-docker)
 KUBE_PLUGIN := $(wildcard plugins/runner-kube)
+# Packages whose tests run on engines or on the built programs. They keep a machine busy, so they run one after another.
+ENGINE_TESTS = $(E2E) ./tests/enclosure ./tests/images ./tests/tools/with-docker ./tests/tools/with-kube \
+	$(DOCKER_PLUGIN:%=./%/...) $(KUBE_PLUGIN:%=./%/...)
+WITHOUT_ENGINES = { $(GO) list ./...; $(GO) list $(ENGINE_TESTS); } | sort | uniq -u
 WITHOUT_DB = $(PACKAGES) | grep -v core/coretest | cut -d ' ' -f 1
 
 .DEFAULT_GOAL := help
@@ -46,7 +50,8 @@ demo: postgres build ## Run the sample workspace: a workflow that works and one 
 
 .PHONY: test
 test: postgres node ## Run all tests, with the race detector
-	$(WITH_PG) $(WITH_DOCKER) $(WITH_KUBE) $(TEST) ./...
+	$(WITH_PG) $(TEST) $$($(WITHOUT_ENGINES))
+	$(WITH_PG) $(WITH_DOCKER) $(WITH_KUBE) $(TEST) -p 1 $(ENGINE_TESTS)
 
 ##@ Build
 

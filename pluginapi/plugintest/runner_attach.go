@@ -54,7 +54,7 @@ func (s *runnerSuite) testAttach(t TB) {
 	i, f := s.attach(t, req, dataDir, lost.state, time.Time{})
 	f.isAttached(t)
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 	s.remove(under(t, ruleRemove), i, req.GetRunId(), lost.state)
 	s.nothingLeft(t, req.GetRunId())
 }

@@ -76,7 +76,7 @@ func (s *runnerSuite) testChunks(t TB) {
 		t.Fatalf("the example endless wrote %d bytes in %v", f.size(), patience)
 	}
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 }
 
 func (f *flight) size() int {
@@ -159,5 +159,5 @@ func (s *runnerSuite) testPressure(t TB) {
 	}
 	close(gate)
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 }

@@ -104,5 +104,5 @@ func (s *runnerSuite) testSameID(t TB) {
 		t.Errorf("the second run ended the first")
 	}
 	first.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	first.wantStopped(t)
+	s.wantStopped(t, first)
 }

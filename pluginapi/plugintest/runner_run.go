@@ -219,17 +219,24 @@ func (f *flight) stop(t TB, reason pluginv1.StopReason) {
 	}
 }
 
-// stopSlack is how long, beyond its grace, a run may take to end.
-const stopSlack = 5 * time.Second
+// How long, beyond its grace, a run may take to end: one that the plugin ends itself, and one that an engine ends for it.
+const (
+	stopSlack       = 5 * time.Second
+	engineStopSlack = 20 * time.Second
+)
 
 // wantStopped waits for the end of a run that was told to stop: with a result that is not a success, or as cancelled.
-func (f *flight) wantStopped(t TB) {
+func (s *runnerSuite) wantStopped(t TB, f *flight) {
 	t.Helper()
 	t = under(t, ruleStop)
+	slack := stopSlack
+	if s.actionType.Attachable {
+		slack = engineStopSlack
+	}
 	select {
 	case <-f.ended:
-	case <-time.After(f.grace + stopSlack):
-		t.Fatalf("the run did not end within its grace of %v and %v more", f.grace, stopSlack)
+	case <-time.After(f.grace + slack):
+		t.Fatalf("the run did not end within its grace of %v and %v more", f.grace, slack)
 	}
 	finished, err := f.wait(t, patience)
 	switch {

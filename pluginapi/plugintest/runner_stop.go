@@ -15,7 +15,7 @@ func (s *runnerSuite) stopped(t TB, reason pluginv1.StopReason) {
 	f := s.start(t, s.runner(t), s.request(t, s.examples.Long))
 	wait(t, "the start", f.started, patience)
 	f.stop(t, reason)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 }
 
 func (s *runnerSuite) testStop(t TB)    { s.stopped(t, pluginv1.StopReason_STOP_REASON_STOPPED) }
@@ -25,14 +25,14 @@ func (s *runnerSuite) testTimeOut(t TB) { s.stopped(t, pluginv1.StopReason_STOP_
 func (s *runnerSuite) testStopAtOnce(t TB) {
 	f := s.start(t, s.runner(t), s.request(t, s.examples.Long))
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 }
 
 func (s *runnerSuite) testStopEndless(t TB) {
 	f := s.start(t, s.runner(t), s.request(t, s.examples.Endless))
 	wait(t, "the first output", f.output, patience)
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 }
 
 func (s *runnerSuite) testStopForce(t TB) {
@@ -43,7 +43,7 @@ func (s *runnerSuite) testStopForce(t TB) {
 	wait(t, "the first output", f.output, patience)
 	before := time.Now()
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 	if took := time.Since(before); took < grace {
 		t.Errorf("the run was ended after %v, before its grace of %v was over", took, grace)
 	}
@@ -63,7 +63,7 @@ func (s *runnerSuite) testStopTwice(t TB) {
 	if _, err := f.rpc.Stop(within(t, patience), stop); err != nil && status.Code(err) != codes.NotFound {
 		t.Errorf("the second Stop: %v", err)
 	}
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 	if _, err := f.rpc.Stop(within(t, patience), stop); status.Code(err) != codes.NotFound {
 		t.Errorf("Stop after the end: got %v, want NOT_FOUND", err)
 	}
@@ -89,7 +89,7 @@ func (s *runnerSuite) testNothingLeft(t TB) {
 	f := s.start(t, s.runner(t), req)
 	wait(t, "the start", f.started, patience)
 	f.stop(t, pluginv1.StopReason_STOP_REASON_STOPPED)
-	f.wantStopped(t)
+	s.wantStopped(t, f)
 	s.nothingLeft(t, req.GetRunId())
 }
 

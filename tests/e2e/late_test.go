@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -43,7 +42,7 @@ func TestALateCompletionIsRefused(t *testing.T) {
 	s.startWorker("other", settings{"tags": []string{"other"}})
 	id := s.execute("default", "late", nil)
 	s.eventually("the step runs", func(context.Context) bool { return runsOf(t, dir)["late"] == 1 })
-	frozen.signal(syscall.SIGSTOP)
+	frozen.freeze()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "released"), nil, 0o600))
 	s.eventually("the step has ended well", func(context.Context) bool { return runsOf(t, dir)["done"] == 1 })
 	before := s.wait(id)

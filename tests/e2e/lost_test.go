@@ -118,7 +118,7 @@ func TestAWorkerThatIsStoppedRightAfterItsClaim(t *testing.T) {
 	// While this step runs the next claim is made, for the other slots.
 	warm := s.execute("default", "silent", map[string]any{"dir": dir, "seconds": 1})
 	require.Equal(t, "completed", s.wait(warm).Status)
-	frozen.signal(syscall.SIGSTOP)
+	frozen.freeze()
 	ids := s.executeSilent(dir, 3, 30)
 	s.eventually("a step is claimed", func(ctx context.Context) bool {
 		return slices.ContainsFunc(s.firstSteps(ctx, ids), func(step api.Step) bool {
@@ -153,7 +153,7 @@ func TestAWorkerThatIsStoppedWhileItsStepsRun(t *testing.T) {
 	frozen := s.startWorker("frozen", settings{"tags": []string{"frozen"}, "max_concurrent": 4})
 	ids := s.executeSilent(dir, 4, 300)
 	s.eventually("the steps run", func(context.Context) bool { return len(runsOf(t, dir)) == len(ids) })
-	frozen.signal(syscall.SIGSTOP)
+	frozen.freeze()
 	other := s.startWorker("other", settings{"max_concurrent": 4})
 	before := map[string]api.JobDetail{}
 	want := map[string]int{}
@@ -186,7 +186,7 @@ func TestAServerThatWasStoppedGivesUpNobody(t *testing.T) {
 	id := s.execute("default", "silent", map[string]any{"dir": dir, "seconds": 12})
 	// The server judges workers from here on: it has led for as long as a worker may be silent.
 	<-time.After(5 * time.Second)
-	s.server.signal(syscall.SIGSTOP)
+	s.server.freeze()
 	<-time.After(6 * time.Second) // longer than a worker may be silent
 	s.server.signal(syscall.SIGCONT)
 	require.Equal(t, "completed", s.waitThroughOutage(id).Status)

@@ -2,13 +2,19 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core/coretest"
 )
@@ -77,6 +83,23 @@ func (p *process) kill() {
 }
 
 func (p *process) signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// freeze stops the program as a machine that hangs does, until SIGCONT. A signal is sent before it has had its effect: one
+// thread has to run to take it, and until then the others go on.
+func (p *process) freeze() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	tasks := fmt.Sprintf("/proc/%d/task", p.pid())
+	require.True(p.t, poll(p.t.Context(), func(context.Context) bool {
+		threads, err := os.ReadDir(tasks)
+		require.NoError(p.t, err)
+		return !slices.ContainsFunc(threads, func(thread os.DirEntry) bool {
+			stat, err := os.ReadFile(filepath.Join(tasks, thread.Name(), "stat"))
+			_, rest, _ := strings.Cut(string(stat), ") ")
+			return err == nil && !strings.HasPrefix(rest, "T")
+		})
+	}), "%s goes on after SIGSTOP", p.name)
+}
 
 // stop ends the program in order, and by force if it does not end.
 func (p *process) stop() {

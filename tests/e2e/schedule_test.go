@@ -43,7 +43,7 @@ func TestScheduleSurvivesAServerThatIsStopped(t *testing.T) {
 	first := newSystemOn(t, database, workspace(t, everySecond), settings{"secrets": oneKey, "db": settings{"url": database, "timeout_secs": 2}})
 	first.fired(2)
 	second := first.replica()
-	first.server.signal(syscall.SIGSTOP)
+	first.server.freeze()
 	second.eventually("the other server leads", func(context.Context) bool { return strings.Contains(second.server.log.String(), "leading: ") })
 	second.fired(2)
 	first.server.signal(syscall.SIGCONT)
