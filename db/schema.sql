@@ -20,6 +20,52 @@ CREATE TABLE action_type (
     changed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE api_key (
+    hash bytea NOT NULL,
+    prefix text NOT NULL,
+    name text NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone
+);
+
+CREATE TABLE app_user (
+    user_id uuid NOT NULL,
+    email text NOT NULL,
+    name text,
+    role text NOT NULL,
+    groups text[] DEFAULT '{}'::text[] NOT NULL,
+    password_hash text,
+    session_epoch integer DEFAULT 0 NOT NULL,
+    disabled_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_login_at timestamp with time zone,
+    CONSTRAINT app_user_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+
+CREATE TABLE audit (
+    audit_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor_type text NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    result text NOT NULL,
+    remote_address text NOT NULL,
+    request_id text NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME audit_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE job (
     job_id uuid NOT NULL,
     workspace text NOT NULL,
@@ -113,6 +159,15 @@ CREATE SEQUENCE job_step_block
     NO MAXVALUE
     CACHE 1;
 
+CREATE TABLE refresh_token (
+    hash bytea NOT NULL,
+    family_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    spent_at timestamp with time zone
+);
+
 CREATE TABLE route (
     route_id integer NOT NULL,
     tags text[] NOT NULL
@@ -172,6 +227,13 @@ CREATE TABLE task_definition (
     body jsonb NOT NULL
 );
 
+CREATE TABLE user_identity (
+    provider text NOT NULL,
+    subject text NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE webhook_delivery (
     delivery_id bigint NOT NULL,
     workspace text NOT NULL,
@@ -213,6 +275,15 @@ WITH (fillfactor='70');
 ALTER TABLE ONLY action_type
     ADD CONSTRAINT action_type_pkey PRIMARY KEY (name, runner);
 
+ALTER TABLE ONLY api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY app_user
+    ADD CONSTRAINT app_user_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
+
 ALTER TABLE ONLY job
     ADD CONSTRAINT job_pkey PRIMARY KEY (job_id);
 
@@ -221,6 +292,9 @@ ALTER TABLE ONLY job_step
 
 ALTER TABLE ONLY job_step
     ADD CONSTRAINT job_step_pkey PRIMARY KEY (step_id);
+
+ALTER TABLE ONLY refresh_token
+    ADD CONSTRAINT refresh_token_pkey PRIMARY KEY (hash);
 
 ALTER TABLE ONLY route
     ADD CONSTRAINT route_pkey PRIMARY KEY (route_id);
@@ -246,6 +320,9 @@ ALTER TABLE ONLY step_attempt
 ALTER TABLE ONLY task_definition
     ADD CONSTRAINT task_definition_pkey PRIMARY KEY (hash);
 
+ALTER TABLE ONLY user_identity
+    ADD CONSTRAINT user_identity_pkey PRIMARY KEY (provider, subject);
+
 ALTER TABLE ONLY webhook_delivery
     ADD CONSTRAINT webhook_delivery_pkey PRIMARY KEY (delivery_id);
 
@@ -254,6 +331,12 @@ ALTER TABLE ONLY worker
 
 ALTER TABLE ONLY worker
     ADD CONSTRAINT worker_token_hash_key UNIQUE (token_hash);
+
+CREATE INDEX api_key_user ON api_key USING btree (user_id, created_at DESC);
+
+CREATE UNIQUE INDEX app_user_email ON app_user USING btree (lower(email));
+
+CREATE INDEX audit_at ON audit USING btree (at);
 
 CREATE INDEX job_created ON job USING btree (created_at DESC, job_id DESC);
 
@@ -283,7 +366,15 @@ CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE
 
 CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
 
+CREATE INDEX refresh_token_expires ON refresh_token USING btree (expires_at);
+
+CREATE INDEX refresh_token_family ON refresh_token USING btree (family_id);
+
+CREATE INDEX refresh_token_user ON refresh_token USING btree (user_id);
+
 CREATE INDEX schedule_fire_fired ON schedule_fire USING btree (fired_at);
+
+CREATE INDEX user_identity_user ON user_identity USING btree (user_id);
 
 CREATE INDEX webhook_delivery_at ON webhook_delivery USING btree (at);
 
@@ -294,6 +385,9 @@ CREATE INDEX worker_active ON worker USING btree (name, worker_id) WHERE (status
 CREATE INDEX worker_name ON worker USING btree (name);
 
 CREATE INDEX worker_registered ON worker USING btree (registered_at DESC, worker_id);
+
+ALTER TABLE ONLY api_key
+    ADD CONSTRAINT api_key_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY job
     ADD CONSTRAINT job_definition_hash_fkey FOREIGN KEY (definition_hash) REFERENCES task_definition(hash);
@@ -307,6 +401,12 @@ ALTER TABLE ONLY job_step
 ALTER TABLE ONLY job_step
     ADD CONSTRAINT job_step_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(route_id);
 
+ALTER TABLE ONLY refresh_token
+    ADD CONSTRAINT refresh_token_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY step_attempt
     ADD CONSTRAINT step_attempt_step_id_fkey FOREIGN KEY (step_id) REFERENCES job_step(step_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY user_identity
+    ADD CONSTRAINT user_identity_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;
 

@@ -1,0 +1,48 @@
+package core
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Role is what a user may do. Each may do all that the one before it may.
+type Role string
+
+// Roles.
+const (
+	RoleViewer   Role = "viewer"   // sees
+	RoleOperator Role = "operator" // runs and cancels
+	RoleAdmin    Role = "admin"    // manages users and workers; no access rule binds them
+)
+
+var powers = map[Role]int{RoleViewer: 1, RoleOperator: 2, RoleAdmin: 3}
+
+// Covers tells whether whoever has the role may do what another role may. An unknown role covers nothing and is covered by
+// nothing.
+func (r Role) Covers(other Role) bool { return powers[other] > 0 && powers[r] >= powers[other] }
+
+// User is somebody who signs in.
+type User struct {
+	ID           uuid.UUID
+	Email        string // as it was first given; compared without regard to case
+	Name         string
+	Role         Role
+	Groups       []string // as the provider named them at the last sign-in
+	PasswordHash string   // of argon2id; "" for one who signs in with a provider alone
+	Providers    []string // that the user has signed in with
+	Disabled     bool
+	Epoch        int // of the user's sessions: access tokens of an earlier one are refused
+	CreatedAt    time.Time
+	LastLoginAt  time.Time // zero: never
+}
+
+// APIKey is a user's key for a program. Its text is known to nobody but the user.
+type APIKey struct {
+	Prefix     string // the first characters of its text
+	Name       string
+	User       uuid.UUID
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: never
+	LastUsedAt time.Time // to the minute; zero: never
+}
