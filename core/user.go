@@ -46,3 +46,33 @@ type APIKey struct {
 	ExpiresAt  time.Time // zero: never
 	LastUsedAt time.Time // to the minute; zero: never
 }
+
+// UserChange changes a user; what is nil stays.
+type UserChange struct {
+	Name         *string
+	Role         *Role
+	Groups       *[]string
+	PasswordHash *string
+	Disabled     *bool
+}
+
+// Apply returns the user as they are after the change. Their sessions end with it, which is a new epoch, if their password
+// changes, or their role, or they are disabled.
+func (c UserChange) Apply(u User) User {
+	before := u
+	set(&u.Name, c.Name)
+	set(&u.Role, c.Role)
+	set(&u.Groups, c.Groups)
+	set(&u.PasswordHash, c.PasswordHash)
+	set(&u.Disabled, c.Disabled)
+	if c.PasswordHash != nil || u.Role != before.Role || u.Disabled && !before.Disabled {
+		u.Epoch++
+	}
+	return u
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}

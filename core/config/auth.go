@@ -19,6 +19,16 @@ type Auth struct {
 	InitialUser   *InitialUser            `yaml:"initial_user"`
 }
 
+// Passwords tells whether people are offered to sign in with one: unless all providers are others.
+func (a *Auth) Passwords() bool {
+	for _, provider := range a.Providers {
+		if provider.ProviderType == ProviderInternal {
+			return true
+		}
+	}
+	return len(a.Providers) == 0
+}
+
 // Types of [AuthProvider].
 const (
 	ProviderInternal = "internal"

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/access"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/auth"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/core/mask"
@@ -52,6 +55,7 @@ type Store interface {
 	ListJobs(ctx context.Context, f core.JobFilter) (jobs []core.Job, total int, err error)
 	GetJob(ctx context.Context, id uuid.UUID) (core.Job, []core.Step, error)
 	JobStatus(ctx context.Context, id uuid.UUID) (core.JobStatus, error)
+	JobScope(ctx context.Context, id uuid.UUID) (workspace, task string, err error)
 	ListWorkers(ctx context.Context, limit, offset int) (workers []core.Worker, total int, err error)
 	GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error)
 	ActiveWorkers(ctx context.Context) ([]core.Worker, error)
@@ -60,6 +64,8 @@ type Store interface {
 	Fires(ctx context.Context, workspace, trigger string, limit int) ([]core.Fire, error)
 	Deliveries(ctx context.Context, workspace, trigger string, limit, offset int) (list []core.Delivery, total int, err error)
 	RecordDelivery(ctx context.Context, d core.Delivery) error
+	Users(ctx context.Context, limit, offset int) (users []core.User, total int, err error)
+	User(ctx context.Context, id uuid.UUID) (core.User, error)
 	Ping(ctx context.Context) error
 }
 
@@ -91,6 +97,12 @@ type Config struct {
 	Metrics     http.Handler        // nil: not served here
 	Deliveries  *tally.Webhooks     // what is counted; nil: for nobody
 	WorkerToken string
+	Auth        *auth.Authenticator // nil: there are no users, and everybody may do everything
+	Passwords   bool                // are offered to sign in with
+	SignIn      SignIn              // nil: with passwords alone
+	Policy      *access.Policy      // nil: roles alone
+	PublicURL   *url.URL            // under which browsers know the server; nil: under whatever name they call it
+	Secure      bool                // the server itself speaks TLS
 	Logger      *slog.Logger
 }
 

@@ -10,12 +10,15 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/access"
+	"github.com/stroem/stroem/core/auth"
 	"github.com/stroem/stroem/core/engine"
 )
 
 type (
-	workerKey struct{}
-	grantKey  struct{}
+	workerKey    struct{}
+	grantKey     struct{}
+	principalKey struct{}
 )
 
 // leaseHeader carries the lease of the step that a report is about.
@@ -25,12 +28,130 @@ func unauthenticated(message string) error {
 	return core.Errorf(core.CodeUnauthenticated, "", "%s", message)
 }
 
-// authorize lets a request through to a route or says why not. There are no users yet: the server listens on loopback
-// alone unless it is told otherwise.
-func (a *API) authorize(c *fiber.Ctx, who access) error {
-	if who == public || who == user {
+// authorize lets a request through to a route or says why not. It is asked for every route, by the router's only handler; what
+// is not known to be allowed is not.
+func (a *API) authorize(c *fiber.Ctx, to permission) error {
+	switch to.who {
+	case anybody:
+		return nil
+	case sharedToken, worker, files:
+		return a.authorizeWorker(c, to.who)
+	case signedIn, session, viewer, operator, admin:
+		return a.authorizeUser(c, to)
+	default:
+		return core.Errorf(core.CodeForbidden, "", "Nobody may do this")
+	}
+}
+
+// principal is the user that was let through, and what they may do.
+type principal struct {
+	auth.Principal
+	power access.Power
+	open  bool // there are no users: everybody may do everything
+}
+
+// sees tells whether a task exists for the user.
+func (p *principal) sees(workspace, task string) bool {
+	return p.power.Task(workspace, task) >= access.LevelView
+}
+
+// everybody is who calls a server without users.
+var everybody = &principal{Principal: auth.Principal{User: core.User{Role: core.RoleAdmin}}, open: true}
+
+func (a *API) authorizeUser(c *fiber.Ctx, to permission) error {
+	if a.Auth == nil {
+		if to.who == signedIn || to.who == session {
+			return core.Errorf(core.CodeUnauthenticated, "auth_not_configured", "Authentication not configured")
+		}
+		p := *everybody
+		p.power = a.Policy.For(p.User)
+		c.Locals(principalKey{}, &p)
+		return a.inScope(c, to, &p)
+	}
+	token, ok := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
+	if !ok {
+		return unauthenticated("Authentication required")
+	}
+	who, err := a.Auth.Authenticate(requestContext(c), token)
+	if err != nil {
+		return err
+	}
+	p := &principal{Principal: who, power: a.Policy.For(who.User)}
+	c.Locals(principalKey{}, p)
+	switch {
+	case to.who == signedIn:
+		return nil
+	case to.who == session && who.APIKey != "":
+		return core.Errorf(core.CodeForbidden, "api_key_not_allowed", "API key management requires JWT authentication")
+	case to.who == session:
+		return nil
+	case !who.User.Role.Covers(core.Role(to.who)):
+		return core.Errorf(core.CodeForbidden, "role_required", "This takes the role %s, and %s has the role %s", to.who, who.User.Email, who.User.Role)
+	}
+	return a.inScope(c, to, p)
+}
+
+// inScope asks the rules of access about what a request is for. What is hidden does not exist.
+func (a *API) inScope(c *fiber.Ctx, to permission, p *principal) error {
+	if to.of == ofAll || p.open || p.User.Role == core.RoleAdmin {
 		return nil
 	}
+	switch to.of {
+	case ofWorkspace:
+		name, err := param(c, "ws")
+		if err == nil && !p.power.Workspace(name) {
+			err = core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", name)
+		}
+		return err
+	case ofTask, ofTrigger:
+		workspace, err := param(c, "ws")
+		if err != nil {
+			return err
+		}
+		if !p.power.Workspace(workspace) {
+			return core.Errorf(core.CodeNotFound, "", "Workspace '%s' not found", workspace)
+		}
+		name, err := param(c, "name")
+		if err != nil {
+			return err
+		}
+		if to.of == ofTask {
+			return mayDo(to, p.power.Task(workspace, name), "Task not found")
+		}
+		ws, _, err := a.Workspaces.Workspace(workspace)
+		if err != nil {
+			return err
+		}
+		if t := ws.Triggers[name]; t != nil {
+			return mayDo(to, p.power.Task(workspace, t.Task), "Trigger not found")
+		}
+		return nil // there is none: the handler says so
+	case ofJob:
+		id, err := uuidParam(c, "job")
+		if err != nil {
+			return err
+		}
+		workspace, task, err := a.Store.JobScope(requestContext(c), id)
+		if err != nil {
+			return err
+		}
+		return mayDo(to, p.power.Task(workspace, task), "Job not found")
+	default:
+		return core.Errorf(core.CodeForbidden, "", "Nobody may do this")
+	}
+}
+
+func mayDo(to permission, level access.Level, hidden string) error {
+	switch {
+	case level < access.LevelView:
+		return core.Errorf(core.CodeNotFound, "", "%s", hidden)
+	case to.who != viewer && level < access.LevelRun:
+		return core.Errorf(core.CodeForbidden, "task_not_allowed", "The rules of access let you see this, and not run or cancel it")
+	}
+	return nil
+}
+
+func (a *API) authorizeWorker(c *fiber.Ctx, who who) error {
 	header := c.Get(fiber.HeaderAuthorization)
 	if header == "" {
 		return unauthenticated("Missing authorization header")
@@ -66,6 +187,14 @@ func (a *API) authorize(c *fiber.Ctx, who access) error {
 func caller(c *fiber.Ctx) uuid.UUID {
 	id, _ := c.Locals(workerKey{}).(uuid.UUID)
 	return id
+}
+
+// user is the one that was let through. It is nobody, who may do nothing, where no user was let through.
+func user(c *fiber.Ctx) *principal {
+	if p, ok := c.Locals(principalKey{}).(*principal); ok {
+		return p
+	}
+	return &principal{}
 }
 
 // requestContext is the context of a request's own work. It does not end with the client's connection, of which fasthttp

@@ -13,7 +13,11 @@ import (
 )
 
 func (a *API) getConfig(c *fiber.Ctx) error {
-	return c.JSON(api.Config{OIDCProviders: []api.OIDCProvider{}})
+	config := api.Config{AuthRequired: a.Auth != nil, HasInternalAuth: a.Auth != nil && a.Passwords, OIDCProviders: []api.OIDCProvider{}}
+	if a.Auth != nil && a.SignIn != nil {
+		config.OIDCProviders = a.SignIn.Providers()
+	}
+	return c.JSON(config)
 }
 
 func (a *API) livez(c *fiber.Ctx) error { return c.JSON(api.Health{Status: "ok"}) }

@@ -45,6 +45,7 @@ func (a *API) listJobs(c *fiber.Ctx) error {
 	if q.err != nil {
 		return q.err
 	}
+	f.Visible = user(c).power.Visible()
 	jobs, total, err := a.Store.ListJobs(requestContext(c), f)
 	if err != nil {
 		return err
@@ -111,13 +112,13 @@ func (a *API) getJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	children, _, err := a.Store.ListJobs(requestContext(c), core.JobFilter{ParentJobID: id, Limit: maxChildren})
+	children, _, err := a.Store.ListJobs(requestContext(c), core.JobFilter{ParentJobID: id, Visible: user(c).power.Visible(), Limit: maxChildren})
 	if err != nil {
 		return err
 	}
 	var hooks []core.Job
 	if job.Status.Terminal() && job.SourceType != core.SourceHook { // no other job has any
-		if hooks, _, err = a.Store.ListJobs(requestContext(c), core.JobFilter{HookOf: id, Limit: maxChildren}); err != nil {
+		if hooks, _, err = a.Store.ListJobs(requestContext(c), core.JobFilter{HookOf: id, Visible: user(c).power.Visible(), Limit: maxChildren}); err != nil {
 			return err
 		}
 	}

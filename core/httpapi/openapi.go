@@ -76,7 +76,7 @@ func describeRoute(r route, schemas object) (object, error) {
 	if parameters != nil {
 		operation["parameters"] = parameters
 	}
-	if r.access == worker || r.access == sharedToken || r.access == files {
+	if r.permission.who != anybody {
 		operation["security"] = []object{{"bearer": []string{}}}
 	}
 	if r.body != nil {

@@ -27,7 +27,7 @@ func invalid(format string, args ...any) error {
 // handler wraps a route's own handler in what holds for all: who may call it, and how large the body may be.
 func (a *API) handler(r route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		if err := a.authorize(c, r.access); err != nil {
+		if err := a.authorize(c, r.permission); err != nil {
 			return err
 		}
 		if size := len(c.Request().Body()); r.body != nil && size > r.limit {

@@ -11,24 +11,13 @@ type route struct {
 	method, path string
 	id           string // operationId
 	summary      string
-	access       access
+	permission   permission
 	query        []parameter
 	body         any // nil: none
 	limit        int // of the body in bytes
 	response     any // nil: not JSON
 	handle       func(*fiber.Ctx) error
 }
-
-// access is who may call a route.
-type access string
-
-const (
-	public      access = "public"       // anybody
-	user        access = "user"         // people and their tools
-	sharedToken access = "worker token" // whoever holds the shared worker token
-	worker      access = "worker"       // a registered worker
-	files       access = "workspace"    // a registered worker, or a container with a token for a step's revision
-)
 
 type parameter struct{ name, description string }
 
@@ -70,39 +59,54 @@ func (a *API) routes() []route {
 		{"GET", "/healthz", "healthz", "The same as /readyz", public, nil, nil, 0, api.Health{}, a.readyz},
 		{"GET", "/metrics", "getMetrics", "Metrics in the format of Prometheus", public, nil, nil, 0, nil, a.getMetrics},
 
-		{"GET", "/api/workspaces", "listWorkspaces", "All workspaces", user, nil, nil, 0, []api.Workspace{}, a.listWorkspaces},
-		{"POST", "/api/workspaces/:ws/refresh", "refreshWorkspace", "Ask the source of a workspace for the newest revision at once, and load it; tells what came of it", user, nil, nil, 0, api.Workspace{}, a.refreshWorkspace},
-		{"GET", "/api/workspaces/:ws/tasks", "listTasks", "The tasks of a workspace", user, nil, nil, 0, []api.TaskItem{}, a.listTasks},
-		{"GET", "/api/workspaces/:ws/tasks/:name", "getTask", "A task with its inputs, flow and triggers; what is secret is masked", user, nil, nil, 0, api.Task{}, a.getTask},
-		{"POST", "/api/workspaces/:ws/tasks/:name/execute", "executeTask", "Run a task; an Idempotency-Key makes repeating it safe", user, nil, api.ExecuteRequest{}, mib, api.ExecuteResponse{}, a.executeTask},
-		{"GET", "/api/workspaces/:ws/triggers", "listTriggers", "The triggers of a workspace", user, nil, nil, 0, []api.Trigger{}, a.listTriggers},
-		{"GET", "/api/workspaces/:ws/triggers/:name/fires", "listFires", "When a trigger by time has fired, newest first", user, []parameter{{"limit", "how many, 1 to 500; default 50"}}, nil, 0, []api.Fire{}, a.listFires},
-		{"GET", "/api/workspaces/:ws/triggers/:name/deliveries", "listDeliveries", "Requests to a webhook, newest first; the last 1,000 are kept", user, pageQuery, nil, 0, []api.Delivery{}, a.listDeliveries},
+		{"POST", "/api/auth/login", "login", "Sign in with a password", public, nil, api.Login{}, smallBody, api.Tokens{}, a.login},
+		{"POST", "/api/auth/refresh", "refresh", "Spend a refresh token, of the body or of the cookie, for the next tokens; one that comes twice ends its session", public, nil, api.Refresh{}, smallBody, api.Tokens{}, a.refresh},
+		{"POST", "/api/auth/logout", "logout", "End the session of a refresh token", public, nil, api.Refresh{}, smallBody, api.Status{}, a.logout},
+		{"GET", "/api/auth/oidc/:provider", "beginSignIn", "Send the browser to a provider to sign in", public, nil, nil, 0, nil, a.beginSignIn},
+		{"GET", "/api/auth/oidc/:provider/callback", "finishSignIn", "Where a provider sends the browser back", public, nil, nil, 0, nil, a.finishSignIn},
+		{"GET", "/api/auth/me", "getMe", "Who the token is of", own, nil, nil, 0, api.Me{}, a.me},
+		{"POST", "/api/auth/password", "changePassword", "Change one's own password, which ends all sessions; answers with the tokens of a new one", own, nil, api.PasswordChange{}, smallBody, api.Tokens{}, a.changePassword},
+		{"POST", "/api/auth/api-keys", "createAPIKey", "Make an API key; no other answer ever holds it", ownSecrets, nil, api.NewAPIKey{}, smallBody, api.CreatedAPIKey{}, a.createAPIKey},
+		{"GET", "/api/auth/api-keys", "listAPIKeys", "One's own API keys, newest first", ownSecrets, nil, nil, 0, []api.APIKey{}, a.listAPIKeys},
+		{"DELETE", "/api/auth/api-keys/:prefix", "deleteAPIKey", "Remove all of one's own API keys with a prefix", ownSecrets, nil, nil, 0, api.Status{}, a.deleteAPIKey},
+		{"GET", "/api/users", "listUsers", "Users, newest first", sees(ofAll), pageQuery, nil, 0, []api.User{}, a.listUsers},
+		{"POST", "/api/users", "createUser", "Create a user", administers, nil, api.NewUser{}, smallBody, api.User{}, a.createUser},
+		{"GET", "/api/users/:id", "getUser", "A user", sees(ofAll), nil, nil, 0, api.User{}, a.getUser},
+		{"PATCH", "/api/users/:id", "changeUser", "Change a user; a new role or password, or disabling them, ends their sessions", administers, nil, api.UserChange{}, smallBody, api.User{}, a.changeUser},
 
-		{"GET", "/api/jobs", "listJobs", "Jobs, newest first", user, jobQuery, nil, 0, []api.Job{}, a.listJobs},
-		{"GET", "/api/jobs/:id", "getJob", "A job with its steps; what is secret is masked", user, []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
-		{"POST", "/api/jobs/:id/cancel", "cancelJob", "Cancel a job", user, nil, nil, 0, api.CancelResponse{}, a.cancelJob},
-		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job; what is secret is masked", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
-		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
-		{"GET", "/api/workers", "listWorkers", "Workers, active ones first", user, pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
-		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", user, nil, nil, 0, api.WorkerDetail{}, a.getWorker},
-		{"GET", "/api/plugins", "listPlugins", "The plugins of the server and of active workers, and how they are", user, nil, nil, 0, []api.HostedPlugin{}, a.listPlugins},
-		{"GET", "/api/action-types", "listActionTypes", "The types of actions, and how many workers run them", user, nil, nil, 0, []api.OfferedActionType{}, a.listActionTypes},
+		{"GET", "/api/workspaces", "listWorkspaces", "All workspaces", sees(ofAll), nil, nil, 0, []api.Workspace{}, a.listWorkspaces},
+		{"POST", "/api/workspaces/:ws/refresh", "refreshWorkspace", "Ask the source of a workspace for the newest revision at once, and load it; tells what came of it", runs(ofWorkspace), nil, nil, 0, api.Workspace{}, a.refreshWorkspace},
+		{"GET", "/api/workspaces/:ws/tasks", "listTasks", "The tasks of a workspace", sees(ofWorkspace), nil, nil, 0, []api.TaskItem{}, a.listTasks},
+		{"GET", "/api/workspaces/:ws/tasks/:name", "getTask", "A task with its inputs, flow and triggers; what is secret is masked", sees(ofTask), nil, nil, 0, api.Task{}, a.getTask},
+		{"POST", "/api/workspaces/:ws/tasks/:name/execute", "executeTask", "Run a task; an Idempotency-Key makes repeating it safe", runs(ofTask), nil, api.ExecuteRequest{}, mib, api.ExecuteResponse{}, a.executeTask},
+		{"GET", "/api/workspaces/:ws/triggers", "listTriggers", "The triggers of a workspace", sees(ofWorkspace), nil, nil, 0, []api.Trigger{}, a.listTriggers},
+		{"GET", "/api/workspaces/:ws/triggers/:name/fires", "listFires", "When a trigger by time has fired, newest first", sees(ofTrigger), []parameter{{"limit", "how many, 1 to 500; default 50"}}, nil, 0, []api.Fire{}, a.listFires},
+		{"GET", "/api/workspaces/:ws/triggers/:name/deliveries", "listDeliveries", "Requests to a webhook, newest first; the last 1,000 are kept", sees(ofTrigger), pageQuery, nil, 0, []api.Delivery{}, a.listDeliveries},
+
+		{"GET", "/api/jobs", "listJobs", "Jobs, newest first", sees(ofAll), jobQuery, nil, 0, []api.Job{}, a.listJobs},
+		{"GET", "/api/jobs/:id", "getJob", "A job with its steps; what is secret is masked", sees(ofJob), []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
+		{"POST", "/api/jobs/:id/cancel", "cancelJob", "Cancel a job", runs(ofJob), nil, nil, 0, api.CancelResponse{}, a.cancelJob},
+		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job; what is secret is masked", sees(ofJob), logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", sees(ofJob), logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/workers", "listWorkers", "Workers, active ones first", sees(ofAll), pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
+		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", sees(ofAll), nil, nil, 0, api.WorkerDetail{}, a.getWorker},
+		{"GET", "/api/plugins", "listPlugins", "The plugins of the server and of active workers, and how they are", sees(ofAll), nil, nil, 0, []api.HostedPlugin{}, a.listPlugins},
+		{"GET", "/api/action-types", "listActionTypes", "The types of actions, and how many workers run them", sees(ofAll), nil, nil, 0, []api.OfferedActionType{}, a.listActionTypes},
 
 		{"GET", "/hooks/:name", "callWebhook", "Start the task of a webhook", public, webhookQuery, nil, 0, api.WebhookAccepted{}, a.callWebhook},
 		{"POST", "/hooks/:name", "postWebhook", "Start the task of a webhook with the body, of up to 5 MiB", public, webhookQuery, nil, 0, api.WebhookAccepted{}, a.callWebhook},
 
-		{"POST", "/worker/register", "registerWorker", "Introduce a worker", sharedToken, nil, api.Register{}, 4 * mib, api.Registered{}, a.registerWorker},
-		{"POST", "/worker/heartbeat", "heartbeat", "Say that the worker lives, and what its plugins have become", worker, nil, api.Heartbeat{}, 4 * mib, api.Status{}, a.heartbeat},
-		{"POST", "/worker/jobs/claim", "claimSteps", "Take ready steps, and hear which to stop; waits for them", worker, nil, api.ClaimRequest{}, smallBody, api.ClaimResponse{}, a.claimSteps},
-		{"POST", "/worker/steps/start", "startSteps", "Report that steps are about to be spawned", worker, nil, api.StartRequest{}, mib, api.StepResults{}, a.startSteps},
-		{"POST", "/worker/steps/state", "saveStepState", "Keep what runners said of started steps", worker, nil, api.StartRequest{}, 4 * mib, api.StepResults{}, a.saveStepState},
-		{"POST", "/worker/steps/workspace_token", "makeWorkspaceToken", "Make a token that opens the workspace_url of a step, whose lease is in X-Stroem-Lease, to be handed to the step's container", worker, nil, api.WorkspaceTokenRequest{}, smallBody, api.WorkspaceToken{}, a.makeWorkspaceToken},
-		{"POST", "/worker/steps/removed", "removedRuns", "Report lost runs of which nothing is left", worker, nil, api.RemovedRequest{}, smallBody, api.Status{}, a.removedRuns},
-		{"POST", "/worker/steps/complete", "completeSteps", "Report ended steps, with their last lines; may ask for the next ones", worker, nil, api.CompleteRequest{}, bodyLimit, api.CompleteResponse{}, a.completeSteps},
-		{"POST", "/worker/jobs/:id/steps/:step/start", "startStep", "Report the start of one step", worker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.startStep},
-		{"POST", "/worker/jobs/:id/steps/:step/complete", "completeStep", "Report the end of one step", worker, nil, api.Completion{}, 4 * mib, api.Status{}, a.completeStep},
-		{"POST", "/worker/jobs/:id/logs", "appendLogs", "Add lines to a step's log, as JSON, or as NDJSON in storage format with ?step= and ?first=", worker, []parameter{{"step", "the step, with NDJSON"}, {"first", "number of the first line within the attempt, with NDJSON"}}, api.LogPush{}, 8 * mib, api.Status{}, a.appendLogs},
-		{"GET", "/worker/workspace/:ws", "getWorkspace", "The files of a workspace revision (name.tar.gz) as a gzipped tar, for a step whose lease is in X-Stroem-Lease, or with its workspace token", files, tarballQuery, nil, 0, nil, a.getWorkspace},
+		{"POST", "/worker/register", "registerWorker", "Introduce a worker", forRegister, nil, api.Register{}, 4 * mib, api.Registered{}, a.registerWorker},
+		{"POST", "/worker/heartbeat", "heartbeat", "Say that the worker lives, and what its plugins have become", forWorker, nil, api.Heartbeat{}, 4 * mib, api.Status{}, a.heartbeat},
+		{"POST", "/worker/jobs/claim", "claimSteps", "Take ready steps, and hear which to stop; waits for them", forWorker, nil, api.ClaimRequest{}, smallBody, api.ClaimResponse{}, a.claimSteps},
+		{"POST", "/worker/steps/start", "startSteps", "Report that steps are about to be spawned", forWorker, nil, api.StartRequest{}, mib, api.StepResults{}, a.startSteps},
+		{"POST", "/worker/steps/state", "saveStepState", "Keep what runners said of started steps", forWorker, nil, api.StartRequest{}, 4 * mib, api.StepResults{}, a.saveStepState},
+		{"POST", "/worker/steps/workspace_token", "makeWorkspaceToken", "Make a token that opens the workspace_url of a step, whose lease is in X-Stroem-Lease, to be handed to the step's container", forWorker, nil, api.WorkspaceTokenRequest{}, smallBody, api.WorkspaceToken{}, a.makeWorkspaceToken},
+		{"POST", "/worker/steps/removed", "removedRuns", "Report lost runs of which nothing is left", forWorker, nil, api.RemovedRequest{}, smallBody, api.Status{}, a.removedRuns},
+		{"POST", "/worker/steps/complete", "completeSteps", "Report ended steps, with their last lines; may ask for the next ones", forWorker, nil, api.CompleteRequest{}, bodyLimit, api.CompleteResponse{}, a.completeSteps},
+		{"POST", "/worker/jobs/:id/steps/:step/start", "startStep", "Report the start of one step", forWorker, nil, api.Heartbeat{}, smallBody, api.Status{}, a.startStep},
+		{"POST", "/worker/jobs/:id/steps/:step/complete", "completeStep", "Report the end of one step", forWorker, nil, api.Completion{}, 4 * mib, api.Status{}, a.completeStep},
+		{"POST", "/worker/jobs/:id/logs", "appendLogs", "Add lines to a step's log, as JSON, or as NDJSON in storage format with ?step= and ?first=", forWorker, []parameter{{"step", "the step, with NDJSON"}, {"first", "number of the first line within the attempt, with NDJSON"}}, api.LogPush{}, 8 * mib, api.Status{}, a.appendLogs},
+		{"GET", "/worker/workspace/:ws", "getWorkspace", "The files of a workspace revision (name.tar.gz) as a gzipped tar, for a step whose lease is in X-Stroem-Lease, or with its workspace token", forContainer, tarballQuery, nil, 0, nil, a.getWorkspace},
 	}
 }

@@ -20,7 +20,7 @@ func (a *API) listTriggers(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	list := triggers(ws, "")
+	list := slices.DeleteFunc(triggers(ws, ""), func(t api.Trigger) bool { return !user(c).sees(name, t.Task) })
 	uses, err := a.Store.LastUses(requestContext(c), name, slices.Collect(maps.Keys(ws.Triggers)))
 	if err != nil {
 		return err

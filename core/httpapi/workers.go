@@ -34,7 +34,7 @@ func (a *API) getWorker(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	jobs, _, err := a.Store.ListJobs(requestContext(c), core.JobFilter{WorkerID: id, Limit: defaultLimit})
+	jobs, _, err := a.Store.ListJobs(requestContext(c), core.JobFilter{WorkerID: id, Visible: user(c).power.Visible(), Limit: defaultLimit})
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,11 @@ const refreshLimit = 100 * time.Second
 
 func (a *API) listWorkspaces(c *fiber.Ctx) error {
 	statuses := a.Workspaces.List()
-	list := make([]api.Workspace, len(statuses))
-	for i, s := range statuses {
-		list[i] = a.presentWorkspace(c, s)
+	list := make([]api.Workspace, 0, len(statuses))
+	for _, s := range statuses {
+		if user(c).power.Workspace(s.Name) {
+			list = append(list, a.presentWorkspace(c, s))
+		}
 	}
 	return c.JSON(list)
 }
@@ -79,6 +81,9 @@ func (a *API) listTasks(c *fiber.Ctx) error {
 		triggered[trigger.Task] = triggered[trigger.Task] || trigger.Enabled
 	}
 	for _, task := range slices.Sorted(maps.Keys(ws.Tasks)) {
+		if !user(c).sees(name, task) {
+			continue
+		}
 		t := ws.Tasks[task]
 		list = append(list, api.TaskItem{Name: task, Mode: mode(t), Workspace: name, Folder: t.Folder, HasTriggers: triggered[task]})
 	}
@@ -147,8 +152,12 @@ func (a *API) executeTask(c *fiber.Ctx) error {
 	if err := decode(c, &request, true); err != nil {
 		return err
 	}
+	source, sourceID := core.SourceUser, user(c).User.Email
+	if user(c).open {
+		source = core.SourceAPI
+	}
 	id, err := a.Engine.Execute(requestContext(c), engine.Execute{
-		Workspace: name, Task: task, Input: request.Input, Source: core.SourceAPI, IdempotencyKey: c.Get("Idempotency-Key"),
+		Workspace: name, Task: task, Input: request.Input, Source: source, SourceID: sourceID, IdempotencyKey: c.Get("Idempotency-Key"),
 	})
 	if err != nil {
 		return err

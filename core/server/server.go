@@ -65,9 +65,6 @@ func (s *Server) Addr(ctx context.Context) (net.Addr, error) {
 // Run starts everything, serves until ctx ends, and stops everything in the opposite order. It returns nil after an
 // orderly end.
 func (s *Server) Run(ctx context.Context) (err error) {
-	if s.config.Auth != nil {
-		return errors.New("auth is configured, but this version has no users yet: remove the section, and keep the server on loopback")
-	}
 	url := s.config.DB.URL.Reveal()
 	if err := postgres.Migrate(ctx, url); err != nil {
 		return err
@@ -146,6 +143,11 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if s.config.Metrics.Enabled && s.config.Metrics.Listen == "" {
 		config.Metrics = figures
 	}
+	identity, err := s.identity(ctx, store)
+	if err != nil {
+		return err
+	}
+	identity.configure(&config)
 	web := httpapi.New(config) //nolint:contextcheck // every request has its own context
 	listener, err := s.listen(ctx)
 	if err != nil {
@@ -166,6 +168,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	running.Go(func() { eng.Run(parts, leading...) })
 	running.Go(func() { old.RunLogs(parts) })
 	running.Go(func() { workspaces.Run(parts) })
+	running.Go(func() { identity.run(parts) })
 	defer func() {
 		stopParts()
 		running.Wait()

@@ -1,0 +1,82 @@
+package auth
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/stroem/stroem/core"
+)
+
+// Identity is who somebody is at a provider.
+type Identity struct {
+	Provider, Subject string
+	Email, Name       string
+	EmailVerified     bool      // it is the address of whoever signs in, and not only what they say
+	Role              core.Role // "": the provider does not say
+	Groups            []string
+}
+
+var errUnverified = core.Errorf(core.CodeForbidden, "email_not_verified", "The provider has not verified the e-mail address: verify it there first")
+
+// Provision returns the user of an identity: who has signed in with it before; or else who has the address, who is linked to
+// it; or else a new one. An address that is not verified leads to nobody. Role and groups become what the provider says.
+func (a *Authenticator) Provision(ctx context.Context, i Identity) (core.User, error) {
+	u, err := a.provisioned(ctx, i)
+	if core.ErrorCode(err) == core.CodeConflict { // the same person signs in twice at once
+		u, err = a.provisioned(ctx, i)
+	}
+	if err != nil {
+		return core.User{}, err
+	}
+	if u.Disabled {
+		return core.User{}, core.Errorf(core.CodeForbidden, "user_disabled", "The user %s is disabled: ask an admin", u.Email)
+	}
+	change, needed := core.UserChange{}, false
+	if i.Role != "" && i.Role != u.Role {
+		change.Role, needed = &i.Role, true
+	}
+	if !slices.Equal(i.Groups, u.Groups) {
+		change.Groups, needed = &i.Groups, true
+	}
+	if u.Name == "" && i.Name != "" && CheckName(i.Name) == nil {
+		change.Name, needed = &i.Name, true
+	}
+	if !needed {
+		return u, nil
+	}
+	return a.Change(ctx, u.ID, change)
+}
+
+func (a *Authenticator) provisioned(ctx context.Context, i Identity) (core.User, error) {
+	u, err := a.store.UserByIdentity(ctx, i.Provider, i.Subject)
+	if core.ErrorCode(err) != core.CodeNotFound {
+		return u, err
+	}
+	if !i.EmailVerified {
+		return core.User{}, errUnverified
+	}
+	u, err = a.store.UserByEmail(ctx, i.Email)
+	if core.ErrorCode(err) == core.CodeNotFound {
+		u, err = a.newcomer(ctx, i)
+	}
+	if err != nil {
+		return core.User{}, err
+	}
+	return u, a.store.LinkIdentity(ctx, u.ID, i.Provider, i.Subject)
+}
+
+func (a *Authenticator) newcomer(ctx context.Context, i Identity) (core.User, error) {
+	if err := CheckEmail(i.Email); err != nil {
+		return core.User{}, err
+	}
+	u := core.User{ID: uuid.New(), Email: i.Email, Role: core.RoleOperator, Groups: i.Groups, CreatedAt: a.now()}
+	if i.Role != "" {
+		u.Role = i.Role
+	}
+	if CheckName(i.Name) == nil {
+		u.Name = i.Name
+	}
+	return u, a.store.CreateUser(ctx, u)
+}
