@@ -16,9 +16,9 @@ import (
 // expired of the user's older sessions is removed.
 func (s *Store) StartSession(ctx context.Context, user uuid.UUID, hash []byte, expires time.Time) error {
 	batch := &pgx.Batch{}
+	batch.Queue("delete from refresh_token where user_id = $1 and expires_at < now()", user)
 	batch.Queue("insert into refresh_token (hash, family_id, user_id, expires_at) values ($1, $2, $3, $4)", hash, uuid.New(), user, expires)
 	batch.Queue("update app_user set last_login_at = now() where user_id = $1", user)
-	batch.Queue("delete from refresh_token where user_id = $1 and expires_at < now()", user)
 	if err := s.read.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("start a session: %w", err)
 	}

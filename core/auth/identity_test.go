@@ -1,0 +1,81 @@
+package auth_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/auth"
+)
+
+func TestProvision(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	grace := auth.Identity{Provider: "corp", Subject: "1", Email: "grace@example.org", Name: "Grace", EmailVerified: true, Groups: []string{"dev"}}
+	u, err := r.Provision(t.Context(), grace)
+	require.NoError(t, err)
+	require.Equal(t, core.RoleOperator, u.Role, "as everybody")
+	require.Equal(t, []string{"dev"}, u.Groups)
+	require.Empty(t, u.PasswordHash)
+
+	grace.Email, grace.EmailVerified = "hopper@example.org", false
+	again, err := r.Provision(t.Context(), grace)
+	require.NoError(t, err)
+	require.Equal(t, u.ID, again.ID, "the subject counts, whatever the address has become")
+	require.Equal(t, "grace@example.org", again.Email)
+
+	ada, err := r.Provision(t.Context(), auth.Identity{Provider: "corp", Subject: "2", Email: "ADA@example.org", EmailVerified: true, Role: core.RoleAdmin})
+	require.NoError(t, err)
+	require.Equal(t, r.ada.ID, ada.ID, "linked by the address")
+	require.Equal(t, core.RoleAdmin, ada.Role)
+	stored, err := r.store.User(t.Context(), ada.ID)
+	require.NoError(t, err)
+	require.Equal(t, []string{"corp"}, stored.Providers)
+	require.NotEmpty(t, stored.PasswordHash)
+}
+
+// Whoever says that an address is theirs is not its owner for that.
+func TestProvisionOfAnUnverifiedAddress(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	for _, email := range []string{r.ada.Email, "new@example.org"} {
+		_, err := r.Provision(t.Context(), auth.Identity{Provider: "corp", Subject: "1", Email: email})
+		requireReason(t, err, "email_not_verified")
+	}
+	_, total, err := r.store.Users(t.Context(), 10, 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, total)
+}
+
+func TestProvisionOfSomebodyDisabled(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	disabled := true
+	_, err := r.Change(t.Context(), r.ada.ID, core.UserChange{Disabled: &disabled})
+	require.NoError(t, err)
+	_, err = r.Provision(t.Context(), auth.Identity{Provider: "corp", Subject: "1", Email: r.ada.Email, EmailVerified: true})
+	requireReason(t, err, "user_disabled")
+}
+
+func TestProvisionAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	ids := make([]uuid.UUID, 6)
+	var group sync.WaitGroup
+	for i := range ids {
+		group.Go(func() {
+			u, err := r.Provision(t.Context(), auth.Identity{Provider: "corp", Subject: "1", Email: "new@example.org", EmailVerified: true})
+			if err == nil {
+				ids[i] = u.ID
+			}
+		})
+	}
+	group.Wait()
+	for _, id := range ids {
+		require.Equal(t, ids[0], id)
+	}
+	require.NotEqual(t, uuid.Nil, ids[0])
+}
