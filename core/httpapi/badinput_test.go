@@ -31,8 +31,8 @@ func requireError(t *testing.T, a answer, status int, texts ...string) {
 // TestBadInputOnEveryRoute takes the routes from the OpenAPI document, so that a new one is covered by itself.
 func TestBadInputOnEveryRoute(t *testing.T) {
 	t.Parallel()
-	b := newBundle(t)
-	token := b.register("w")
+	b := newBundle(t, secured)
+	token, admin := b.register("w"), b.as("admin").token
 	var document struct {
 		Paths map[string]map[string]struct {
 			OperationID string           `json:"operationId"`
@@ -49,28 +49,36 @@ func TestBadInputOnEveryRoute(t *testing.T) {
 			t.Run(operation.OperationID, func(t *testing.T) {
 				t.Parallel()
 				b := b.of(t)
-				auth := token
-				if operation.OperationID == "registerWorker" {
+				worker, auth := strings.HasPrefix(path, "/worker/"), admin
+				switch {
+				case operation.OperationID == "registerWorker":
 					auth = workerToken
+				case worker:
+					auth = token
 				}
 				good := strings.NewReplacer("{ws}", "default", "{name}", "task", "{id}", "00000000-0000-4000-8000-000000000000", "{step}", "a").Replace(path)
-				if strings.Contains(path, "/jobs/{id}") || strings.Contains(path, "/workers/{id}") {
+				if strings.Contains(path, "/{id}") {
 					for _, id := range []string{"nonsense", "00000000000040008000000000000000", "%7B00000000-0000-4000-8000-000000000000%7D", "1%27--"} {
 						bad := strings.Replace(good, "00000000-0000-4000-8000-000000000000", id, 1)
 						requireError(t, b.do(call{method: method, path: bad, token: auth, body: bodyFor(operation.RequestBody)}), 400, "Invalid", "ID")
 					}
-					if len(operation.Security) == 0 {
-						requireError(t, b.do(call{method: method, path: good, token: auth}), 404, "not found")
+					if !worker {
+						requireError(t, b.do(call{method: method, path: good, token: auth, body: bodyFor(operation.RequestBody)}), 404, "not found")
 					}
 				}
-				wrong := map[string]string{"GET": "DELETE", "POST": "PUT"}[method]
+				wrong := map[string]string{"GET": "PUT", "POST": "PUT", "PATCH": "PUT", "DELETE": "PUT"}[method]
 				a := b.do(call{method: wrong, path: good, token: auth})
 				requireError(t, a, 405, wrong)
 				require.Contains(t, a.header.Get("Allow"), method)
-				if len(operation.Security) > 0 {
+				if worker {
 					requireError(t, b.do(call{method: method, path: good}), 401, "Missing authorization header")
 					requireError(t, b.do(call{method: method, path: good, header: map[string]string{"Authorization": "Basic x"}}), 401, "Invalid authorization header format")
 					requireError(t, b.do(call{method: method, path: good, token: "wrong"}), 401, "Invalid worker token")
+				}
+				if !worker && len(operation.Security) > 0 {
+					requireError(t, b.do(call{method: method, path: good}), 401, "Authentication required")
+					requireError(t, b.do(call{method: method, path: good, header: map[string]string{"Authorization": "Basic x"}}), 401, "Authentication required")
+					requireError(t, b.do(call{method: method, path: good, token: "wrong"}), 401, "Invalid or expired token")
 				}
 				if operation.RequestBody == nil {
 					return

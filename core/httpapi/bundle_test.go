@@ -20,6 +20,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/auth"
 	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/httpapi"
@@ -124,9 +125,12 @@ type bundle struct {
 	store      *postgres.Store
 	loaded     map[string]*core.Workspace
 	workspaces *workspaces
+	auth       *auth.Authenticator // nil: open to everybody
+	token      string              // that calls come with which name none
 }
 
-func newBundle(t *testing.T) *bundle {
+// newBundle is open to everybody, unless options change its configuration.
+func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "default-rev-1-digest1.tar.gz"), []byte("a tarball"), 0o600))
@@ -169,9 +173,12 @@ func newBundle(t *testing.T) *bundle {
 	eng := engine.New(store, ws, logger, engine.Config{})
 	logs, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
 	require.NoError(t, err)
-	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, api: httpapi.New(httpapi.Config{
-		Engine: eng, Store: store, Logs: logs, Workspaces: ws, WorkerToken: workerToken, Logger: logger,
-	})}
+	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws}
+	config := httpapi.Config{Engine: eng, Store: store, Logs: logs, Workspaces: ws, WorkerToken: workerToken, Logger: logger}
+	for _, option := range options {
+		option(b, &config)
+	}
+	b.api, b.auth = httpapi.New(config), config.Auth
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	b.url = "http://" + listener.Addr().String()
@@ -214,6 +221,9 @@ func (b *bundle) do(c call) answer {
 	}
 	if c.contentType != "" {
 		request.Header.Set("Content-Type", c.contentType)
+	}
+	if c.token == "" {
+		c.token = b.token
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
