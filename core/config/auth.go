@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -73,6 +74,9 @@ func (a *Auth) validate(p *problems) {
 		p.add("auth.jwt_secret", "has %d bytes and needs at least 32, as from: openssl rand -base64 48", n)
 	}
 	p.url("auth.base_url", a.BaseURL)
+	if a.InitialUser != nil && a.InitialUser.Password != "" && utf8.RuneCountInString(a.InitialUser.Password.Reveal()) < 8 {
+		p.add("auth.initial_user.password", "needs at least 8 characters")
+	}
 	if a.InitialUser != nil && a.InitialUser.Email != "" && !strings.Contains(a.InitialUser.Email, "@") {
 		p.add("auth.initial_user.email", "%q is not an e-mail address", a.InitialUser.Email)
 	}

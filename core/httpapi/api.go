@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/cors"
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
@@ -103,6 +105,7 @@ type Config struct {
 	Policy      *access.Policy      // nil: roles alone
 	PublicURL   *url.URL            // under which browsers know the server; nil: under whatever name they call it
 	Secure      bool                // the server itself speaks TLS
+	Origins     []string            // whose pages may call the API from a browser; nil: the server's own alone
 	Logger      *slog.Logger
 }
 
@@ -142,7 +145,14 @@ func New(config Config) *API {
 		BodyLimit:    bodyLimit, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		ReadBufferSize: 16 * kib,
 	})
-	a.app.Use(a.identify, recoverPanics, secureHeaders)
+	a.app.Use(a.identify, recoverPanics, a.secureHeaders)
+	if len(config.Origins) > 0 {
+		a.app.Use(cors.New(cors.Config{ // without credentials: cookies are for the server's own pages
+			AllowOrigins: strings.Join(config.Origins, ","), AllowHeaders: "Authorization,Content-Type,Idempotency-Key",
+			AllowMethods: "GET,POST,PATCH,DELETE", ExposeHeaders: "X-Total-Count,X-Total-Capped,Link,X-Request-ID,Retry-After",
+			MaxAge: int(time.Hour.Seconds()),
+		}))
+	}
 	for _, r := range a.routes() {
 		a.app.Add(r.method, r.path, a.handler(r))
 		if r.method == fiber.MethodGet {

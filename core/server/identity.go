@@ -34,7 +34,7 @@ func (s *Server) identity(ctx context.Context, store *postgres.Store) (*identity
 
 // configure tells the API of it.
 func (i *identity) configure(c *httpapi.Config) {
-	c.Secure = i.config.TLS != nil
+	c.Secure, c.Origins = i.config.TLS != nil, i.config.CORS.AllowedOrigins
 	if public := i.config.PublicURL; public != "" {
 		c.PublicURL, _ = url.Parse(public) // which was checked with the configuration
 	}

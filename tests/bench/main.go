@@ -10,6 +10,7 @@
 //	P4  10,000 jobs of one step on a runner that does nothing   beside pgbench's simple update
 //	P5  fan-out of 1,000 and 10,000 steps in one job     beside P4
 //	P9  memory and processor time of an idle system
+//	A1  requests of a user                               beside those to a server without users
 //	C1  one `true` in a container                        beside docker run; not without a Docker engine
 //	C2  one `true` in a pod                              beside a bare pod; not without a cluster
 //	W1  200 workspaces polled while nothing changes
@@ -55,7 +56,7 @@ func run(ctx context.Context, bin, out, only string) error {
 	if err := measure(ctx, r, wanted, func() (*system, func(), error) {
 		s, err := newSystem(ctx, bin, nil)
 		return s, s.close, err
-	}, []measurement[*system]{{"P9", idle}, {"P1", single}, {"P2", chain}, {"P3", many}, {"P4", noop}, {"P5", fan}}); err != nil {
+	}, []measurement[*system]{{"P9", idle}, {"A1", authenticated}, {"P1", single}, {"P2", chain}, {"P3", many}, {"P4", noop}, {"P5", fan}}); err != nil {
 		return err
 	}
 	if err := measure(ctx, r, wanted, func() (*system, func(), error) {

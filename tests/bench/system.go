@@ -33,6 +33,9 @@ type system struct {
 
 const token = "token of the benchmark"
 
+// sealingKey is that of all servers on the database.
+const sealingKey = "YmVuY2htYXJrIGJlbmNobWFyayBiZW5jaG1hcmsgYmU="
+
 // newSystem starts a system with the workspace of the tasks that are measured, and with others by name and directory.
 func newSystem(ctx context.Context, bin string, others func(dir string) (map[string]string, error)) (s *system, err error) {
 	s = &system{base: os.Getenv(coretest.DatabaseURL)}
@@ -88,7 +91,7 @@ func newSystem(ctx context.Context, bin string, others func(dir string) (map[str
 	plugins := map[string]any{"dir": filepath.Join(s.bin, "plugins")}
 	if s.server, err = s.start(ctx, "stroem-server", "server", map[string]any{
 		"listen": s.listen, "data_dir": filepath.Join(s.dir, "server"), "db": map[string]any{"url": s.database}, "worker_token": token,
-		"workspaces": workspaces, "plugins": plugins,
+		"workspaces": workspaces, "plugins": plugins, "secrets": map[string]any{"key": sealingKey},
 	}); err != nil {
 		return nil, err
 	}
