@@ -157,6 +157,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	schedules := scheduler.New(scheduler.Options{Store: store, Jobs: eng, Workspaces: workspaces, Logger: s.logger, Tally: &counted.Schedules})
 	old := retention.New(retention.Options{
 		Jobs: time.Duration(s.config.Retention.JobDays) * 24 * time.Hour, Workers: time.Duration(s.config.Retention.WorkerHours) * time.Hour,
+		Audit: time.Duration(s.config.Retention.AuditDays) * 24 * time.Hour,
 		Store: store, Logs: logs, Logger: s.logger,
 	})
 	leading := []func(context.Context){old.RunRows}
