@@ -43,13 +43,13 @@ type AuditEntry struct {
 
 // AuditFilter selects entries; zero fields do not restrict. Entries come newest first.
 type AuditFilter struct {
-	Actor  string // a name, whatever its case, or a type of actors
-	Action string // or its beginning, if that ends with a dot: user.
-	Target string
-	Result string
-	Since  time.Time
-	Until  time.Time
-	Before int64 // only entries with a smaller id
-	Limit  int   // 1–500
-	Offset int   // 0–10,000
+	Actor   string // a name, whatever its case, or a type of actors
+	Action  string // or its beginning, if that ends with a dot: user.
+	Target  string
+	Results []string
+	Since   time.Time
+	Until   time.Time
+	Before  int64 // only entries with a smaller id
+	Limit   int   // 1–500
+	Offset  int   // 0–10,000
 }

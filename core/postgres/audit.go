@@ -105,8 +105,8 @@ func auditConditions(f core.AuditFilter) (where string, args []any) {
 	if f.Target != "" {
 		add("target = $", f.Target)
 	}
-	if f.Result != "" {
-		add("result = $", f.Result)
+	if len(f.Results) > 0 {
+		add("result = any($)", f.Results)
 	}
 	if !f.Since.IsZero() {
 		add("at >= $", f.Since)

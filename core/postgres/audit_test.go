@@ -86,8 +86,8 @@ func TestAuditFilters(t *testing.T) {
 		"part of an actor": {core.AuditFilter{Actor: "ada@example"}, []string{}},
 		"type of actor":    {core.AuditFilter{Actor: "anonymous"}, []string{"job.cancel"}},
 		"target":           {core.AuditFilter{Target: "t5"}, []string{"user_.odd"}},
-		"result":           {core.AuditFilter{Result: core.AuditDenied}, []string{"job.cancel"}},
-		"all that differ":  {core.AuditFilter{Result: core.AuditDenied, Actor: "w"}, []string{}},
+		"result":           {core.AuditFilter{Results: []string{core.AuditDenied, core.AuditFailed}}, []string{"job.cancel"}},
+		"all that differ":  {core.AuditFilter{Results: []string{core.AuditDenied}, Actor: "w"}, []string{}},
 		"since":            {core.AuditFilter{Since: all[1].At}, []string{"job.cancel", "user_.odd"}},
 		"until":            {core.AuditFilter{Until: all[5].At}, []string{"user.create"}},
 		"a time":           {core.AuditFilter{Since: all[3].At, Until: all[1].At}, []string{"job.execute", "user"}},
@@ -146,7 +146,7 @@ func TestHostileAuditEntries(t *testing.T) {
 	require.Equal(t, map[string]any{
 		"�": "�", "huge": strings.Repeat("x", 1000) + "…", "line": "a�2026-01-02 forged", "esc": "�]0;x�", strings.Repeat("x", 100) + "…": 1.0,
 	}, got.Details)
-	require.Empty(t, b.audited(t, core.AuditFilter{Actor: "'; drop table audit; --", Target: `\`, Result: "%"}))
+	require.Empty(t, b.audited(t, core.AuditFilter{Actor: "'; drop table audit; --", Target: `\`, Results: []string{"%"}}))
 }
 
 // TestJobsAreAuditedInTheirTransaction stores a job with its entry, or neither.
