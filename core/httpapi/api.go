@@ -60,6 +60,8 @@ type Store interface {
 	Fires(ctx context.Context, workspace, trigger string, limit int) ([]core.Fire, error)
 	Deliveries(ctx context.Context, workspace, trigger string, limit, offset int) (list []core.Delivery, total int, err error)
 	RecordDelivery(ctx context.Context, d core.Delivery) error
+	Audit(ctx context.Context, f core.AuditFilter) (entries []core.AuditEntry, total int, err error)
+	RecordAudit(ctx context.Context, entries ...core.AuditEntry) error
 	Ping(ctx context.Context) error
 }
 
@@ -97,10 +99,12 @@ type Config struct {
 // API is the HTTP server. Serve may be called once.
 type API struct {
 	Config
-	app      *fiber.App
-	webhooks *webhook.Index
-	polls    context.Context // ends when the server stops: requests that wait for something are then answered
-	stop     context.CancelFunc
+	app       *fiber.App
+	webhooks  *webhook.Index
+	refused   *refusals       // of those who are known
+	strangers *refusals       // of those who are not
+	polls     context.Context // ends when the server stops: requests that wait for something are then answered
+	stop      context.CancelFunc
 }
 
 const (
@@ -120,7 +124,7 @@ func New(config Config) *API {
 	if config.Deliveries == nil {
 		config.Deliveries = &tally.Webhooks{}
 	}
-	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces)}
+	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces), refused: newRefusals(), strangers: newRefusals()}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,
