@@ -98,6 +98,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		return err
 	}
 	sources.Pinned = store.Pins
+	sources.Loaded = func(ctx context.Context, name, revision string, err error) { s.auditLoad(ctx, store, name, revision, err) }
 	workspaces, err := workspace.New(sources)
 	if err != nil {
 		return err
@@ -174,6 +175,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
 	s.address = listener.Addr()
+	s.auditStart(ctx, store)
 	close(s.bound)
 	s.logger.InfoContext(ctx, "listening", "address", s.address.String())
 	select {
