@@ -88,7 +88,9 @@ func (r *Remover) RemoveRows(ctx context.Context, now time.Time) (removed int, e
 		keep   time.Duration
 		remove func(context.Context, time.Time, int) (int, error)
 	}{
-		{r.Jobs, r.Store.RemoveJobs}, {r.Jobs, r.Store.RemoveTriggerHistory}, {r.Workers, r.Store.RemoveWorkers},
+		{r.Jobs, r.Store.RemoveJobs},
+		{r.Jobs, r.Store.RemoveTriggerHistory},
+		{r.Workers, r.Store.RemoveWorkers},
 		{r.Audit, r.Store.RemoveAudit},
 	} {
 		if kind.keep == 0 {

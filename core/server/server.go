@@ -98,7 +98,9 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		return err
 	}
 	sources.Pinned = store.Pins
-	sources.Loaded = func(ctx context.Context, name, revision string, err error) { s.auditLoad(ctx, store, name, revision, err) }
+	sources.Loaded = func(ctx context.Context, name, revision string, err error) {
+		s.auditLoad(ctx, store, name, revision, err)
+	}
 	workspaces, err := workspace.New(sources)
 	if err != nil {
 		return err
