@@ -70,6 +70,9 @@ func (a *API) auditRegistration(c *fiber.Ctx, request api.Register, registered a
 			return
 		}
 		entry.Result, entry.Details = core.AuditFailed, map[string]any{"code": code, "reason": reason}
+		if refused(err) {
+			entry.Result = core.AuditDenied
+		}
 	}
 	entry.Actor = core.Actor{Type: core.ActorWorker, Name: request.Name}
 	a.record(requestContext(c), entry)
@@ -82,6 +85,12 @@ func (a *API) auditRefresh(c *fiber.Ctx, status workspace.Status, failed error) 
 		result, details["error"] = core.AuditFailed, status.Error
 	}
 	a.audit(c, "workspace.refresh", status.Name, result, details)
+}
+
+// refused tells whether credentials or rights were missing.
+func refused(err error) bool {
+	code := core.ErrorCode(err)
+	return code == core.CodeUnauthenticated || code == core.CodeForbidden
 }
 
 // reasonOf is what an error tells its caller; known is false for those that are the server's own trouble.

@@ -124,6 +124,31 @@ func TestRegistrationsAreAudited(t *testing.T) {
 	}, b.audited("action=worker.register"))
 }
 
+// TestHostileRegistrationsAreAuditedSafely sends names that are no names.
+func TestHostileRegistrationsAreAuditedSafely(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	for _, c := range []struct {
+		name, target string // as it stands in the request, and in the log
+		status       int
+	}{
+		{strings.Repeat("x", 1<<20), strings.Repeat("x", 1000) + "…", 400},
+		{`\u001b]0;x\u0007\r\n2026-01-02 forged\u2028\u202e`, "�]0;x���2026-01-02 forged��", 200},
+		{"\xff\xfe\xc3", "���", 200},
+		{`\ud800`, "�", 200},
+	} {
+		a := b.do(call{method: "POST", path: "/worker/register", token: workerToken, body: `{"name":"` + c.name + `","protocol":1}`})
+		require.Equal(t, c.status, a.status, "%s", a.body)
+		got := b.audited("limit=1&offset=0&target=" + url.QueryEscape(c.target))[0]
+		require.Equal(t, c.target, got.Target)
+		require.LessOrEqual(t, len(got.Actor), 323)
+	}
+	require.Equal(t, 400, b.do(call{
+		method: "POST", path: "/worker/register", token: workerToken, body: `{"name":"\u0000","protocol":1}`,
+	}).status, "a NUL is refused at the door")
+	require.Len(t, b.audited(""), 4)
+}
+
 // TestAFloodOfRefusalsIsBounded tells of those that it passes over.
 func TestAFloodOfRefusalsIsBounded(t *testing.T) {
 	t.Parallel()

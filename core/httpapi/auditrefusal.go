@@ -46,8 +46,7 @@ func (r *refusals) note() (passed int, ok bool) {
 // how many there were before it.
 func (a *API) auditRefusal(c *fiber.Ctx, r route, err error) {
 	action, audited := auditedRoutes[r.id]
-	code := core.ErrorCode(err)
-	if !audited || code != core.CodeUnauthenticated && code != core.CodeForbidden {
+	if !audited || !refused(err) {
 		return
 	}
 	from := a.refused
@@ -58,8 +57,8 @@ func (a *API) auditRefusal(c *fiber.Ctx, r route, err error) {
 	if !ok {
 		return
 	}
-	text, reason, _ := reasonOf(err)
-	details := map[string]any{"code": text, "reason": reason}
+	code, reason, _ := reasonOf(err)
+	details := map[string]any{"code": code, "reason": reason}
 	if passed > 0 {
 		details["not_recorded_before"] = passed
 	}

@@ -124,6 +124,11 @@ func TestAuditPagesThroughEqualTimes(t *testing.T) {
 	for i, target := range seen {
 		require.Equal(t, fmt.Sprint(n-i), target)
 	}
+	b.exec(t, `insert into audit (actor_type, actor, action, target, result, remote_address, request_id)
+		select 'user', 'ada', 'b.c', 't', 'ok', '', '' from generate_series(1, 10100)`)
+	_, total, err := b.Audit(t.Context(), core.AuditFilter{Action: "b.", Limit: 1})
+	require.NoError(t, err)
+	require.Equal(t, core.CountLimit+1, total, "more are not counted")
 	list, _, err := b.Audit(t.Context(), core.AuditFilter{Action: "a.b", Limit: 10, Offset: 55})
 	require.NoError(t, err)
 	require.Len(t, list, 2)
