@@ -40,3 +40,16 @@ type AuditEntry struct {
 	RequestID     string // "" where there is none
 	Details       map[string]any
 }
+
+// AuditFilter selects entries; zero fields do not restrict. Entries come newest first.
+type AuditFilter struct {
+	Actor   string // a name, whatever its case, or a type of actors
+	Action  string // or its beginning, if that ends with a dot: user.
+	Target  string
+	Results []string
+	Since   time.Time
+	Until   time.Time
+	Before  int64 // only entries with a smaller id
+	Limit   int   // 1–500
+	Offset  int   // 0–10,000
+}

@@ -14,6 +14,7 @@ type NewJob struct {
 	IdempotencyKey string          // its hash
 	Fire           *Fire           // that the job comes from; nil for all others
 	Delivery       *Delivery       // that the job comes from; nil for all others
+	Audit          *AuditEntry     // of the job's creation; nil: it is in no audit log
 	Steps          []NewStep       // in topological order, their ids ascending
 }
 

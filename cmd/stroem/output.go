@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -85,7 +86,7 @@ func (p *printer) line(text string) error {
 	return nil
 }
 
-// table writes rows under a header. On a terminal the widest column is cut so that a row fits on a line.
+// table writes rows under a header. On a terminal the widest columns are cut so that a row fits on a line.
 func (p *printer) table(header []string, rows [][]string) error {
 	widths := make([]int, len(header))
 	for _, row := range append([][]string{header}, rows...) {
@@ -114,22 +115,26 @@ func (p *printer) table(header []string, rows [][]string) error {
 	return nil
 }
 
+// fit makes the widest columns narrower, as far as they can be read, until a row fits on a line.
 func (p *printer) fit(widths []int) {
 	if p.width == 0 {
 		return
 	}
 	total := 2 * (len(widths) - 1)
-	widest := 0
-	for i, w := range widths {
+	for _, w := range widths {
 		total += w
-		if w > widths[widest] {
-			widest = i
-		}
 	}
-	if total > p.width {
-		widths[widest] = max(12, widths[widest]-(total-p.width))
+	for ; total > p.width; total-- {
+		widest := slices.Max(widths)
+		if widest <= narrowest {
+			return
+		}
+		widths[slices.Index(widths, widest)]--
 	}
 }
+
+// narrowest is how narrow a column becomes.
+const narrowest = 12
 
 func visible(s string) int { return utf8.RuneCountInString(s) }
 

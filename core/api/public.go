@@ -256,6 +256,20 @@ type OfferedActionType struct {
 	Workers    int             `json:"workers"`
 }
 
+// AuditEntry is a line of the audit log: who did what, to what, and what came of it.
+type AuditEntry struct {
+	ID            int64          `json:"id"` // later ones have greater ids
+	At            time.Time      `json:"at"`
+	Actor         string         `json:"actor"`      // an e-mail, a worker's name; "" if there is none
+	ActorType     string         `json:"actor_type"` // user, api_key, worker, operator, system, anonymous
+	Action        string         `json:"action"`     // job.execute, user.create, …
+	Target        string         `json:"target"`
+	Result        string         `json:"result"` // ok, denied, failed
+	RemoteAddress *string        `json:"remote_address"`
+	RequestID     *string        `json:"request_id"`
+	Details       map[string]any `json:"details"` // texts, numbers, true and false
+}
+
 // Health answers the probes; Components says more where there is more to say.
 type Health struct {
 	Status     string            `json:"status"` // ok, unavailable

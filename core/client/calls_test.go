@@ -109,6 +109,25 @@ func TestRequests(t *testing.T) {
 			},
 			want: "GET /api/jobs/7/steps/build/logs?from=3&limit=100&tail=10&wait_secs=5",
 		},
+		"audit log": {
+			call: func(ctx context.Context, c *client.Client) error {
+				_, _, err := c.Audit(ctx, client.AuditFilter{})
+				return err
+			},
+			want: "GET /api/audit", answer: "[]",
+		},
+		"a page of the audit log": {
+			call: func(ctx context.Context, c *client.Client) error {
+				at := time.Date(2026, 1, 2, 3, 4, 5, 600, time.FixedZone("", 3600))
+				_, _, err := c.Audit(ctx, client.AuditFilter{
+					Actor: "ada@example.com", Action: "user.", Target: "a/b", Results: []string{"ok", "denied"}, Since: at, Until: at.Add(time.Hour),
+					Before: 7, Limit: 5,
+				})
+				return err
+			},
+			want: "GET /api/audit?action=user.&actor=ada%40example.com&before=7&limit=5&result=ok%2Cdenied&since=2026-01-02T02%3A04%3A05.0000006Z" +
+				"&target=a%2Fb&until=2026-01-02T03%3A04%3A05.0000006Z", answer: "[]",
+		},
 		"workers": {
 			call: func(ctx context.Context, c *client.Client) error { _, err := c.Workers(ctx, 0, 0); return err },
 			want: "GET /api/workers", answer: "[]",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,9 +20,10 @@ type Execute struct {
 	Input           map[string]any
 	Source          core.SourceType
 	SourceID        string
-	IdempotencyKey  string         // the same key, workspace and task give the same job; "" for none
-	Fire            *core.Fire     // stored with the job, whose id it gets; an instant that has fired is an error of code conflict
-	Delivery        *core.Delivery // stored with the job, whose id it gets
+	IdempotencyKey  string           // the same key, workspace and task give the same job; "" for none
+	Fire            *core.Fire       // stored with the job, whose id it gets; an instant that has fired is an error of code conflict
+	Delivery        *core.Delivery   // stored with the job, whose id it gets
+	Audit           *core.AuditEntry // stored with the job, whose id and revision it gets among its details
 }
 
 // maxIdempotencyKey is the length of a key in bytes.
@@ -84,6 +86,13 @@ func (e *Engine) executed(ctx context.Context, x Execute) ([]core.NewJob, json.R
 	if x.Delivery != nil {
 		delivery := *x.Delivery
 		delivery.JobID, job.Delivery = job.ID, &delivery
+	}
+	if x.Audit != nil {
+		entry := *x.Audit
+		entry.Details = map[string]any{}
+		maps.Copy(entry.Details, x.Audit.Details)
+		entry.Details["job_id"], entry.Details["revision"] = job.ID.String(), job.Revision
+		job.Audit = &entry
 	}
 	return jobs, input, nil
 }

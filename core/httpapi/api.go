@@ -68,6 +68,8 @@ type Store interface {
 	RecordDelivery(ctx context.Context, d core.Delivery) error
 	Users(ctx context.Context, limit, offset int) (users []core.User, total int, err error)
 	User(ctx context.Context, id uuid.UUID) (core.User, error)
+	Audit(ctx context.Context, f core.AuditFilter) (entries []core.AuditEntry, total int, err error)
+	RecordAudit(ctx context.Context, entries ...core.AuditEntry) error
 	Ping(ctx context.Context) error
 }
 
@@ -112,10 +114,12 @@ type Config struct {
 // API is the HTTP server. Serve may be called once.
 type API struct {
 	Config
-	app      *fiber.App
-	webhooks *webhook.Index
-	polls    context.Context // ends when the server stops: requests that wait for something are then answered
-	stop     context.CancelFunc
+	app       *fiber.App
+	webhooks  *webhook.Index
+	refused   *refusals       // of those who are known
+	strangers *refusals       // of those who are not
+	polls     context.Context // ends when the server stops: requests that wait for something are then answered
+	stop      context.CancelFunc
 }
 
 const (
@@ -135,7 +139,7 @@ func New(config Config) *API {
 	if config.Deliveries == nil {
 		config.Deliveries = &tally.Webhooks{}
 	}
-	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces)}
+	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces), refused: newRefusals(), strangers: newRefusals()}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,

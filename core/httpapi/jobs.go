@@ -144,5 +144,6 @@ func (a *API) cancelJob(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.audit(c, "job.cancel", id.String(), core.AuditOK, map[string]any{"status": status})
 	return c.JSON(api.CancelResponse{JobID: id.String(), Status: string(status)})
 }

@@ -28,6 +28,7 @@ func invalid(format string, args ...any) error {
 func (a *API) handler(r route) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		if err := a.authorize(c, r.permission); err != nil {
+			a.auditRefusal(c, r, err)
 			return err
 		}
 		if size := len(c.Request().Body()); r.body != nil && size > r.limit {

@@ -92,6 +92,7 @@ func (a *API) routes() []route {
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", sees(ofAll), nil, nil, 0, api.WorkerDetail{}, a.getWorker},
 		{"GET", "/api/plugins", "listPlugins", "The plugins of the server and of active workers, and how they are", sees(ofAll), nil, nil, 0, []api.HostedPlugin{}, a.listPlugins},
 		{"GET", "/api/action-types", "listActionTypes", "The types of actions, and how many workers run them", sees(ofAll), nil, nil, 0, []api.OfferedActionType{}, a.listActionTypes},
+		{"GET", "/api/audit", "listAudit", "The audit log: who did what, newest first", administers, auditQuery, nil, 0, []api.AuditEntry{}, a.listAudit},
 
 		{"GET", "/hooks/:name", "callWebhook", "Start the task of a webhook", public, webhookQuery, nil, 0, api.WebhookAccepted{}, a.callWebhook},
 		{"POST", "/hooks/:name", "postWebhook", "Start the task of a webhook with the body, of up to 5 MiB", public, webhookQuery, nil, 0, api.WebhookAccepted{}, a.callWebhook},

@@ -22,6 +22,7 @@ func (a *API) registerWorker(c *fiber.Ctx) error {
 	}
 	ctx := requestContext(c)
 	registered, err := a.Engine.Register(ctx, request)
+	a.auditRegistration(c, request, registered, err)
 	if err != nil {
 		return err
 	}

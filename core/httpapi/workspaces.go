@@ -38,12 +38,13 @@ func (a *API) refreshWorkspace(c *fiber.Ctx) error {
 	}
 	ctx, cancel := context.WithTimeout(a.polls, refreshLimit)
 	defer cancel()
-	err = a.Workspaces.Refresh(ctx, name)
+	failed := a.Workspaces.Refresh(ctx, name)
 	switch {
-	case err == nil:
-	case core.ErrorCode(err) == core.CodeNotFound, a.polls.Err() != nil:
-		return err
+	case failed == nil:
+	case core.ErrorCode(failed) == core.CodeNotFound, a.polls.Err() != nil:
+		return failed
 	case ctx.Err() != nil:
+		a.audit(c, "workspace.refresh", name, core.AuditFailed, map[string]any{"code": "refresh_timed_out"})
 		return core.Errorf(core.CodeUnavailable, "refresh_timed_out", "The source of workspace '%s' has not brought its newest revision within %s; "+
 			"the server goes on asking it at its own pace", name, refreshLimit)
 	}
@@ -51,6 +52,7 @@ func (a *API) refreshWorkspace(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.auditRefresh(c, status, failed)
 	return c.JSON(a.presentWorkspace(c, status))
 }
 
@@ -156,8 +158,9 @@ func (a *API) executeTask(c *fiber.Ctx) error {
 	if user(c).open {
 		source = core.SourceAPI
 	}
+	entry := auditEntry(c, "job.execute", name+"/"+task, core.AuditOK, nil)
 	id, err := a.Engine.Execute(requestContext(c), engine.Execute{
-		Workspace: name, Task: task, Input: request.Input, Source: source, SourceID: sourceID, IdempotencyKey: c.Get("Idempotency-Key"),
+		Workspace: name, Task: task, Input: request.Input, Source: source, SourceID: sourceID, IdempotencyKey: c.Get("Idempotency-Key"), Audit: &entry,
 	})
 	if err != nil {
 		return err

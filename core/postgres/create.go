@@ -50,6 +50,7 @@ func queueNewJobs(batch *pgx.Batch, jobs []core.NewJob) error {
 	known := map[string]bool{}
 	var fires []core.Fire
 	var deliveries []core.Delivery
+	var audited []core.AuditEntry
 	for i := range jobs {
 		job := &jobs[i]
 		if job.Fire != nil {
@@ -57,6 +58,9 @@ func queueNewJobs(batch *pgx.Batch, jobs []core.NewJob) error {
 		}
 		if job.Delivery != nil {
 			deliveries = append(deliveries, *job.Delivery)
+		}
+		if job.Audit != nil {
+			audited = append(audited, *job.Audit)
 		}
 		if hash := string(job.DefinitionHash); !known[hash] {
 			known[hash] = true
@@ -84,6 +88,11 @@ func queueNewJobs(batch *pgx.Batch, jobs []core.NewJob) error {
 	}
 	if len(deliveries) > 0 {
 		if err := queueDeliveries(batch, deliveries); err != nil {
+			return err
+		}
+	}
+	if len(audited) > 0 {
+		if err := queueAudit(batch, audited); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,8 @@ type Store interface {
 	RemoveTriggerHistory(ctx context.Context, before time.Time, limit int) (int, error)
 	// RemoveWorkers removes up to limit workers that were last heard of before a time, and returns how many.
 	RemoveWorkers(ctx context.Context, before time.Time, limit int) (int, error)
+	// RemoveAudit removes up to limit entries of the audit log from before a time, and returns how many.
+	RemoveAudit(ctx context.Context, before time.Time, limit int) (int, error)
 	// KnownJobs returns those of the given jobs that there are.
 	KnownJobs(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
 }
@@ -31,6 +33,7 @@ type Logs interface {
 type Options struct {
 	Jobs    time.Duration // after their end; also fires and deliveries
 	Workers time.Duration // after they were last heard of
+	Audit   time.Duration // entries of the audit log
 	Store   Store
 	Logs    Logs
 	Logger  *slog.Logger
@@ -84,7 +87,12 @@ func (r *Remover) RemoveRows(ctx context.Context, now time.Time) (removed int, e
 	for _, kind := range []struct {
 		keep   time.Duration
 		remove func(context.Context, time.Time, int) (int, error)
-	}{{r.Jobs, r.Store.RemoveJobs}, {r.Jobs, r.Store.RemoveTriggerHistory}, {r.Workers, r.Store.RemoveWorkers}} {
+	}{
+		{r.Jobs, r.Store.RemoveJobs},
+		{r.Jobs, r.Store.RemoveTriggerHistory},
+		{r.Workers, r.Store.RemoveWorkers},
+		{r.Audit, r.Store.RemoveAudit},
+	} {
 		if kind.keep == 0 {
 			continue
 		}

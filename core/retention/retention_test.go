@@ -42,7 +42,7 @@ func newBundle(t *testing.T) *bundle {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, logs.Close()) })
 	b := &bundle{t: t, conn: conn, logs: logs, dir: dir, Remover: retention.New(retention.Options{
-		Jobs: 30 * day, Workers: 24 * time.Hour, Store: store, Logs: logs, Logger: slog.New(slog.DiscardHandler),
+		Jobs: 30 * day, Workers: 24 * time.Hour, Audit: 90 * day, Store: store, Logs: logs, Logger: slog.New(slog.DiscardHandler),
 	})}
 	b.exec("insert into task_definition (hash, body) values ('h', '{}')")
 	return b
@@ -152,11 +152,31 @@ func TestOldWorkersAndTheHistoryOfTriggersGo(t *testing.T) {
 	require.Equal(t, 1, b.count("webhook_delivery"))
 }
 
+// audited stores entries of an age.
+func (b *bundle) audited(n int, age time.Duration) {
+	b.t.Helper()
+	b.exec(`insert into audit (at, actor_type, actor, action, target, result, remote_address, request_id)
+		select $2, 'user', 'ada', 'job.execute', 'ws/t', 'ok', '', '' from generate_series(1, $1)`, n, now.Add(-age))
+}
+
+func TestOldAuditEntriesGo(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.audited(1201, 91*day)
+	b.audited(1, 90*day)
+	b.audited(2, 89*day)
+	removed, err := b.RemoveRows(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, 1201, removed)
+	require.Equal(t, 3, b.count("audit"))
+}
+
 func TestNothingGoesUnlessConfigured(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
-	b.Jobs, b.Workers = 0, 0
+	b.Jobs, b.Workers, b.Audit = 0, 0, 0
 	b.job("completed", 3000*day, uuid.Nil)
+	b.audited(1, 3000*day)
 	for _, remove := range []func(context.Context, time.Time) (int, error){b.RemoveRows, b.RemoveLogs} {
 		removed, err := remove(t.Context(), time.Now().Add(day))
 		require.NoError(t, err)

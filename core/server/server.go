@@ -95,6 +95,9 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		return err
 	}
 	sources.Pinned = store.Pins
+	sources.Loaded = func(ctx context.Context, name, revision string, err error) {
+		s.auditLoad(ctx, store, name, revision, err)
+	}
 	workspaces, err := workspace.New(sources)
 	if err != nil {
 		return err
@@ -159,6 +162,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	schedules := scheduler.New(scheduler.Options{Store: store, Jobs: eng, Workspaces: workspaces, Logger: s.logger, Tally: &counted.Schedules})
 	old := retention.New(retention.Options{
 		Jobs: time.Duration(s.config.Retention.JobDays) * 24 * time.Hour, Workers: time.Duration(s.config.Retention.WorkerHours) * time.Hour,
+		Audit: time.Duration(s.config.Retention.AuditDays) * 24 * time.Hour,
 		Store: store, Logs: logs, Logger: s.logger,
 	})
 	leading := []func(context.Context){old.RunRows}
@@ -176,6 +180,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()
 	s.address = listener.Addr()
+	s.auditStart(ctx, store)
 	close(s.bound)
 	s.logger.InfoContext(ctx, "listening", "address", s.address.String())
 	select {

@@ -65,6 +65,7 @@ func (m *Manager) restore(ctx context.Context, e *entry) {
 	}
 	e.learn(files)
 	e.use(c.Revision, workspace, Status{Diagnostics: diagnostics})
+	e.isNews(outcome(files, nil)) // it was told when it was loaded first
 	m.config.Logger.InfoContext(ctx, "workspace loaded from before", "workspace", e.name, "revision", short(c.Revision.ID))
 	m.announce()
 }

@@ -30,6 +30,7 @@ type entry struct {
 	stale   bool              // what is loaded is to be checked again, though the revision is the same
 	digests map[string]string // by revision: what came from the source under this name
 	held    map[stored]int    // how many read from it
+	outcome string            // of the last load, as it was told
 }
 
 // badRevision is one that cannot be loaded. It is loaded again only now and then, or on request: what it lacks may be
@@ -115,6 +116,15 @@ func (e *entry) current() (s stored, tried bool) {
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	return e.stored(), e.tried
+}
+
+// isNews tells whether a load came out otherwise than the one before it.
+func (e *entry) isNews(outcome string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	news := outcome != e.outcome
+	e.outcome = outcome
+	return news
 }
 
 // learn notes what came from the source under a name.

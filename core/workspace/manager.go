@@ -34,6 +34,9 @@ type Config struct {
 	Logger     *slog.Logger
 	// Load reads the files of a revision, out of which no link leads; nil is workflow.Load without decryption.
 	Load func(files fs.FS) (*core.Workspace, workflow.Diagnostics)
+	// Loaded is called when a workspace gets another revision, and when one cannot be used, with the reason: once for each, but
+	// again after a restart. It may block; one call at a time for a workspace. nil: nobody cares.
+	Loaded func(ctx context.Context, workspace, revision string, err error)
 	// Pinned lists the revisions that unfinished jobs need, of all replicas; nil: nothing is ever removed.
 	Pinned func(ctx context.Context) ([]core.Pin, error)
 }

@@ -92,9 +92,11 @@ func (m *Manager) load(ctx context.Context, e *entry, revision pluginapi.Revisio
 	if content == nil || diagnostics.Err() != nil {
 		err := core.Errorf(core.CodeInvalid, "", "revision %s has errors: %s", short(revision.ID), firstLine(diagnostics))
 		e.reject(revision.ID, err, diagnostics)
+		m.tell(ctx, e, files, err)
 		return err
 	}
 	before, changed := e.use(revision, content, Status{Diagnostics: diagnostics})
+	defer m.tell(ctx, e, files, nil) // last of all: it may take its time
 	if !changed {
 		return nil
 	}
@@ -108,6 +110,20 @@ func (m *Manager) load(ctx context.Context, e *entry, revision pluginapi.Revisio
 		"tasks", len(content.Tasks), "warnings", len(diagnostics))
 	m.announce()
 	return nil
+}
+
+// tell says what came of a load, unless that is no news: a bad revision is loaded again and again.
+func (m *Manager) tell(ctx context.Context, e *entry, files stored, err error) {
+	if e.isNews(outcome(files, err)) && m.config.Loaded != nil {
+		m.config.Loaded(ctx, e.name, files.id, err)
+	}
+}
+
+func outcome(files stored, err error) string {
+	if err != nil {
+		return files.String() + ": " + err.Error()
+	}
+	return files.String()
 }
 
 func short(revision string) string { return revision[:min(len(revision), 12)] }
