@@ -84,7 +84,6 @@ type JobFilter struct {
 	ParentJobID uuid.UUID
 	HookOf      uuid.UUID // only jobs of this job's hooks
 	WorkerID    uuid.UUID
-	Visible     []Visibility
 	BeforeTime  time.Time // with BeforeID: only jobs older than this one
 	BeforeID    uuid.UUID
 	Limit       int // 1–500
@@ -105,6 +104,3 @@ type Worker struct {
 	LastHeartbeat time.Time
 	RegisteredAt  time.Time
 }
-
-// Visibility is a placeholder.
-type Visibility struct{}
