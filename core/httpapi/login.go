@@ -142,6 +142,6 @@ func (a *API) requireOwnOrigin(c *fiber.Ctx, required bool) error {
 }
 
 // secure tells whether the browser reaches the server by https.
-func (a *API) secure(*fiber.Ctx) bool {
-	return a.Secure || a.PublicURL != nil && a.PublicURL.Scheme == "https"
+func (a *API) secure(c *fiber.Ctx) bool {
+	return a.Secure || a.PublicURL != nil && a.PublicURL.Scheme == "https" || a.proto(c) == "https"
 }

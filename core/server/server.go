@@ -139,6 +139,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	config := httpapi.Config{
 		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
 		WorkerToken: s.config.WorkerToken.Reveal(), Logger: s.logger,
+		Policy: s.accessPolicy(), Proxies: s.trustedProxies(), WebhookRate: s.webhookRate(),
 	}
 	if s.config.Metrics.Enabled && s.config.Metrics.Listen == "" {
 		config.Metrics = figures
