@@ -16,7 +16,7 @@ const (
 // loginKeys is how many accounts, addresses and pairs of them are remembered at the most.
 const loginKeys = 50_000
 
-// Logins bounds how often logins may fail. It is safe for concurrent use.
+// Logins bounds how often logins may fail. It is safe for concurrent use; nil bounds nothing.
 type Logins struct{ pairs, addresses, accounts *Limiter }
 
 // NewLogins lets so many logins a minute fail for an account from one address.
@@ -28,6 +28,9 @@ func NewLogins(perMinute int) *Logins {
 // Allow tells whether a login may be tried, else after what time. It is asked before the password is looked at, and counts as a
 // failure until Succeeded says otherwise: those that are tried at the same time are counted too.
 func (l *Logins) Allow(account string, address netip.Addr) (retryAfter time.Duration, ok bool) {
+	if l == nil {
+		return 0, true
+	}
 	from, who, pair := loginKeysOf(account, address)
 	if retryAfter, ok = l.addresses.Take(from); !ok {
 		return retryAfter, false
@@ -47,6 +50,9 @@ func (l *Logins) Allow(account string, address netip.Addr) (retryAfter time.Dura
 // Succeeded takes back what Allow counted, and forgets what failed for the account from this address before. Failures of others,
 // and for other accounts, stay.
 func (l *Logins) Succeeded(account string, address netip.Addr) {
+	if l == nil {
+		return
+	}
 	from, who, pair := loginKeysOf(account, address)
 	l.addresses.Return(from)
 	l.accounts.Return(who)

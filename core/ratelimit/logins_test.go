@@ -41,6 +41,14 @@ func TestLogins(t *testing.T) {
 	})
 }
 
+func TestNoLimitOfLogins(t *testing.T) {
+	t.Parallel()
+	for _, l := range []*ratelimit.Logins{nil, ratelimit.NewLogins(0)} {
+		require.Equal(t, 10_000, fail(l, "ada@example.com", here))
+		l.Succeeded("ada@example.com", here)
+	}
+}
+
 func TestNobodyIsLockedOutFromOneAddress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
