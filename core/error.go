@@ -17,7 +17,8 @@ const (
 	CodeUnauthenticated Code = "unauthenticated" // no or wrong credentials
 	CodeForbidden       Code = "forbidden"       // known, but not allowed
 	CodeTooLarge        Code = "too_large"       // a size limit was passed
-	CodeUnavailable     Code = "unavailable"     // try again later
+	CodeTooManyRequests Code = "too_many_requests"
+	CodeUnavailable     Code = "unavailable" // try again later
 	CodeInternal        Code = "internal"
 )
 

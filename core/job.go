@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,10 +85,36 @@ type JobFilter struct {
 	ParentJobID uuid.UUID
 	HookOf      uuid.UUID // only jobs of this job's hooks
 	WorkerID    uuid.UUID
-	BeforeTime  time.Time // with BeforeID: only jobs older than this one
+	Visible     []Visibility // the first that matches a job decides; a job that none matches is one of them
+	BeforeTime  time.Time    // with BeforeID: only jobs older than this one
 	BeforeID    uuid.UUID
 	Limit       int // 1–500
 	Offset      int // 0–10,000
+}
+
+// Visibility says whether jobs of some tasks are to be seen. A job is that of [Job.ScopeTask]. The patterns are globs for the whole
+// name: * is any run of characters, ? is one.
+type Visibility struct {
+	WorkspacePattern, TaskPattern string
+	Allowed                       bool
+}
+
+// HookTask is what stands before the action's name in the TaskName of a hook's job that is of no task.
+const HookTask = "_hook:"
+
+// ScopeTask is the task by which it is judged who may see and cancel the job: its own, also for a child job and for a hook that
+// runs a task. The job of a hook that runs an action is judged by the task whose hook it is. It needs TaskName, SourceType and
+// SourceID.
+func (j *Job) ScopeTask() string {
+	if j.SourceType != SourceHook || !strings.HasPrefix(j.TaskName, HookTask) {
+		return j.TaskName
+	}
+	// workspace/task/job/place, and of these only a task's name may hold a slash.
+	_, rest, _ := strings.Cut(j.SourceID, "/")
+	for range 2 {
+		rest = rest[:max(strings.LastIndexByte(rest, '/'), 0)]
+	}
+	return rest
 }
 
 // CountLimit is up to where the number of all jobs that match a filter is counted exactly.

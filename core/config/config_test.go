@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,7 @@ func TestServerDefaults(t *testing.T) {
 		DB:          config.DB{URL: "postgres://localhost/stroem", MaxConnections: 10, Timeout: 15 * time.Second},
 		LogStorage:  config.LogStorage{LocalDir: "/data/logs", MaxStepBytes: 1 << 30},
 		WorkerToken: "t",
+		Limits:      config.Limits{LoginPerMinute: 10, WebhookPerMinute: 600},
 		Recovery:    config.Recovery{HeartbeatTimeout: 2 * time.Minute, SweepInterval: time.Minute},
 		Metrics:     config.Metrics{Enabled: true},
 		Log:         config.Log{Level: "info", Format: "text"},
@@ -74,6 +76,17 @@ func TestServerEverything(t *testing.T) {
 			},
 			InitialUser: &config.InitialUser{Email: "admin@example.com", Password: "admin"},
 		},
+		ACL: []config.ACLRule{
+			{Workspace: "ops", Tasks: []string{"deploy-*", "restart"}, Groups: []string{"sre"}, Users: []string{"Ada@example.com"}, Allow: "run"},
+			{Workspace: "*", Allow: "view"},
+		},
+		TrustedProxies: []config.Network{
+			{Prefix: netip.MustParsePrefix("10.0.0.0/8")},
+			{Prefix: netip.MustParsePrefix("192.0.2.7/32")},
+			{Prefix: netip.MustParsePrefix("2001:db8::1/128")},
+			{Prefix: netip.MustParsePrefix("172.16.0.0/12")},
+		},
+		Limits:    config.Limits{LoginPerMinute: 5},
 		TLS:       &config.ServerTLS{Cert: "/c.pem", Key: "/k.pem"},
 		CORS:      config.CORS{AllowedOrigins: []string{"https://ui.example.com"}},
 		Secrets:   config.Secrets{Key: "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", Env: []string{"DEPLOY_TOKEN"}},

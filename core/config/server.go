@@ -23,7 +23,10 @@ type Server struct {
 	WorkerToken    Secret               `yaml:"worker_token" config:"required"`
 	InsecureNoAuth bool                 `yaml:"insecure_no_auth"` // allows other than loopback without Auth
 	Auth           *Auth                `yaml:"auth"`             // nil: everybody may do everything
-	TLS            *ServerTLS           `yaml:"tls"`              // nil: plain HTTP
+	ACL            []ACLRule            `yaml:"acl"`              // the first that is for a user and a task decides
+	TrustedProxies []Network            `yaml:"trusted_proxies"`  // that say for whom they ask
+	Limits         Limits               `yaml:"limits"`
+	TLS            *ServerTLS           `yaml:"tls"` // nil: plain HTTP
 	CORS           CORS                 `yaml:"cors"`
 	Secrets        Secrets              `yaml:"secrets"`
 	Recovery       Recovery             `yaml:"recovery"`
@@ -145,6 +148,8 @@ func (c *Server) validate(p *problems) {
 	if c.Auth != nil {
 		c.Auth.validate(p)
 	}
+	c.validateACL(p)
+	c.Limits.validate(p)
 	if c.Secrets.Key != "" {
 		p.sealingKey("secrets.key", c.Secrets.Key)
 	}

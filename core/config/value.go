@@ -118,6 +118,12 @@ func (p *problems) min(key string, value, least int) {
 	}
 }
 
+func (p *problems) max(key string, value, most int) {
+	if value > most {
+		p.add(key, "is %d and must be at most %d", value, most)
+	}
+}
+
 func (p *problems) tags(key string, tags []string) {
 	for _, tag := range tags {
 		if tag == "" || len(tag) > 100 {

@@ -17,11 +17,8 @@ import (
 	"github.com/stroem/stroem/core/template"
 )
 
-// hookStep is the one step of the job of a hook, and hookTask what stands before the action in the name of such a job.
-const (
-	hookStep = "hook"
-	hookTask = "_hook:"
-)
+// hookStep is the one step of the job of a hook.
+const hookStep = "hook"
 
 // event is something that the server says in the log of a job.
 type event struct {
@@ -114,7 +111,7 @@ func (e *Engine) hookJob(ctx context.Context, job *core.Job, p *plan, known *job
 		o.task = action.Task
 		o.plan, err = p.child(action.Task)
 	} else {
-		o.task = hookTask + hook.Action
+		o.task = core.HookTask + hook.Action
 		o.plan, err = p.hook(hook.Action)
 	}
 	if err != nil {

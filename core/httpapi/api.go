@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -24,6 +25,7 @@ import (
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/core/mask"
+	"github.com/stroem/stroem/core/ratelimit"
 	"github.com/stroem/stroem/core/tally"
 	"github.com/stroem/stroem/core/webhook"
 	"github.com/stroem/stroem/core/workspace"
@@ -108,6 +110,9 @@ type Config struct {
 	PublicURL   *url.URL            // under which browsers know the server; nil: under whatever name they call it
 	Secure      bool                // the server itself speaks TLS
 	Origins     []string            // whose pages may call the API from a browser; nil: the server's own alone
+	Proxies     []netip.Prefix      // that are believed when they say for whom they ask
+	WebhookRate *ratelimit.Limiter  // for each webhook and address; nil: none
+	Logins      *ratelimit.Logins   // how often they may fail; nil: without limit
 	Logger      *slog.Logger
 }
 

@@ -33,19 +33,11 @@ func actorOf(u core.User) core.Actor { return core.Actor{Type: core.ActorUser, N
 
 // auditEntry is an entry on what a request does. Details are few and flat, and hold nothing that is secret: no input, no
 // credential, no part of one.
-func auditEntry(c *fiber.Ctx, action, target, result string, details map[string]any) core.AuditEntry {
+func (a *API) auditEntry(c *fiber.Ctx, action, target, result string, details map[string]any) core.AuditEntry {
 	return core.AuditEntry{
-		Actor: actor(c), Action: action, Target: target, Result: result, RemoteAddress: remoteAddress(c), RequestID: requestID(c),
+		Actor: actor(c), Action: action, Target: target, Result: result, RemoteAddress: addressText(a.client(c)), RequestID: requestID(c),
 		Details: details,
 	}
-}
-
-// remoteAddress is "" for a client on a socket, which has none.
-func remoteAddress(c *fiber.Ctx) string {
-	if address := c.IP(); address != "0.0.0.0" {
-		return address
-	}
-	return ""
 }
 
 // audit adds an entry on what a request did to the audit log. To be called once it is done, with what auditEntry asks of its
@@ -55,12 +47,12 @@ func remoteAddress(c *fiber.Ctx) string {
 // already, and an answer that it has not would have it done again. What must not happen without its entry has the entry in
 // its own transaction, as the creation of a job has.
 func (a *API) audit(c *fiber.Ctx, action, target, result string, details map[string]any) {
-	a.record(requestContext(c), auditEntry(c, action, target, result, details))
+	a.record(requestContext(c), a.auditEntry(c, action, target, result, details))
 }
 
 // auditAs is audit of somebody who is known by what they have just shown.
 func (a *API) auditAs(c *fiber.Ctx, who core.Actor, action, target, result string, details map[string]any) {
-	entry := auditEntry(c, action, target, result, details)
+	entry := a.auditEntry(c, action, target, result, details)
 	entry.Actor = who
 	a.record(requestContext(c), entry)
 }
@@ -78,7 +70,7 @@ func (a *API) record(ctx context.Context, entry core.AuditEntry) {
 // auditRegistration notes that a worker, which had the shared token, was taken or refused. That the server could not tell is
 // in its log alone.
 func (a *API) auditRegistration(c *fiber.Ctx, request api.Register, registered api.Registered, err error) {
-	entry := auditEntry(c, "worker.register", request.Name, core.AuditOK, map[string]any{
+	entry := a.auditEntry(c, "worker.register", request.Name, core.AuditOK, map[string]any{
 		"worker_id": registered.WorkerID, "version": request.Version, "tags": request.Tags,
 	})
 	if err != nil {

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
@@ -21,6 +24,7 @@ var statuses = map[core.Code]int{
 	core.CodeUnauthenticated: fiber.StatusUnauthorized,
 	core.CodeForbidden:       fiber.StatusForbidden,
 	core.CodeTooLarge:        fiber.StatusRequestEntityTooLarge,
+	core.CodeTooManyRequests: fiber.StatusTooManyRequests,
 	core.CodeUnavailable:     fiber.StatusServiceUnavailable,
 	core.CodeInternal:        fiber.StatusInternalServerError,
 }
@@ -54,6 +58,13 @@ func (a *API) describe(c *fiber.Ctx, err error) (int, api.Error) {
 			slog.String("route", c.Route().Path), slog.Any("error", err))
 	}
 	return fiber.StatusInternalServerError, api.Error{Error: fmt.Sprintf("Internal error (request %s)", id), Code: "internal"}
+}
+
+// tooManyRequests refuses a request that may be made again after a time.
+func tooManyRequests(c *fiber.Ctx, retryAfter time.Duration) error {
+	seconds := max(1, int(math.Ceil(retryAfter.Seconds())))
+	c.Set(fiber.HeaderRetryAfter, strconv.Itoa(seconds))
+	return core.Errorf(core.CodeTooManyRequests, "", "Too many requests: try again in %d s", seconds)
 }
 
 func describeFramework(c *fiber.Ctx, err *fiber.Error) api.Error {

@@ -32,6 +32,11 @@ func (a *API) login(c *fiber.Ctx) error {
 	if err := a.requireOwnOrigin(c, false); err != nil {
 		return err
 	}
+	client := a.client(c)
+	if retryAfter, ok := a.Logins.Allow(request.Email, client); !ok {
+		a.auditAs(c, core.Actor{Type: core.ActorAnonymous}, "auth.login", request.Email, core.AuditDenied, map[string]any{"reason": "too many failed"})
+		return tooManyRequests(c, retryAfter)
+	}
 	pair, err := a.Auth.Login(requestContext(c), request.Email, request.Password)
 	if core.ErrorCode(err) == core.CodeUnauthenticated {
 		a.auditAs(c, core.Actor{Type: core.ActorAnonymous}, "auth.login", request.Email, core.AuditDenied, nil)
@@ -40,6 +45,7 @@ func (a *API) login(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	a.Logins.Succeeded(request.Email, client)
 	a.auditAs(c, actorOf(pair.User), "auth.login", pair.User.Email, core.AuditOK, map[string]any{"method": "password"})
 	return a.answerTokens(c, pair, request.Cookie)
 }
@@ -142,6 +148,6 @@ func (a *API) requireOwnOrigin(c *fiber.Ctx, required bool) error {
 }
 
 // secure tells whether the browser reaches the server by https.
-func (a *API) secure(*fiber.Ctx) bool {
-	return a.Secure || a.PublicURL != nil && a.PublicURL.Scheme == "https"
+func (a *API) secure(c *fiber.Ctx) bool {
+	return a.Secure || a.PublicURL != nil && a.PublicURL.Scheme == "https" || a.proto(c) == "https"
 }

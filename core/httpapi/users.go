@@ -21,6 +21,10 @@ func (a *API) changePassword(c *fiber.Ctx) error {
 	}
 	u := user(c).User
 	ctx := requestContext(c)
+	client := a.client(c)
+	if retryAfter, ok := a.Logins.Allow(u.Email, client); !ok { // or whoever has a token could try them all
+		return tooManyRequests(c, retryAfter)
+	}
 	right, err := a.Auth.VerifyPassword(ctx, u.ID, request.CurrentPassword)
 	if err != nil {
 		return err
@@ -29,6 +33,7 @@ func (a *API) changePassword(c *fiber.Ctx) error {
 		a.audit(c, "user.password", u.Email, core.AuditDenied, nil)
 		return core.Errorf(core.CodeForbidden, "password_wrong", "The current password is another one")
 	}
+	a.Logins.Succeeded(u.Email, client)
 	if u, err = a.Auth.SetPassword(ctx, u.ID, request.NewPassword); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/auth"
 	"github.com/stroem/stroem/core/httpapi"
+	"github.com/stroem/stroem/core/ratelimit"
 )
 
 var jwtKey = []byte("0123456789abcdef0123456789abcdef")
@@ -192,4 +193,25 @@ func TestChangeOfOnesPassword(t *testing.T) {
 		requireError(t, session.get("/api/auth/me"), 401)
 	}
 	require.Equal(t, "viewer@example.org", into[api.Me](t, b.do(call{method: "GET", path: "/api/auth/me", token: tokens.AccessToken})).Email)
+}
+
+func TestFailedLoginsAreLimited(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, secured, func(_ *bundle, c *httpapi.Config) { c.Logins = ratelimit.NewLogins(3) })
+	try := func(email, password string) answer {
+		return b.do(call{method: "POST", path: "/api/auth/login", body: `{"email":"` + email + `","password":"` + password + `"}`})
+	}
+	for _, email := range []string{"viewer@example.org", "nobody@example.org"} { // whether there is such a user makes no difference
+		for range 3 {
+			requireError(t, try(email, "wrong horse"), 401)
+		}
+		refused := try(email, password)
+		requireError(t, refused, 429, "try again in")
+		require.NotEmpty(t, refused.header.Get("Retry-After"))
+	}
+	into[api.Tokens](t, try("operator@example.org", password))
+	entries := into[[]api.AuditEntry](t, b.as("admin").get("/api/audit?action=auth.login&target=viewer@example.org"))
+	require.Len(t, entries, 4)
+	require.Equal(t, "denied", entries[0].Result)
+	require.Equal(t, "127.0.0.1", entries[0].RemoteAddress)
 }

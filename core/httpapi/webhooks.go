@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
+	"github.com/stroem/stroem/core/ratelimit"
 	"github.com/stroem/stroem/core/webhook"
 )
 
@@ -30,11 +32,12 @@ func (a *API) callWebhook(c *fiber.Ctx) error {
 		a.Deliveries.Deliveries.Add(1, "", statusClass(fiber.StatusNotFound))
 		return errNoWebhook
 	}
+	client := a.client(c)
 	delivery := core.Delivery{
-		Workspace: target.Workspace, Trigger: target.Name, Method: c.Method(), RemoteAddress: c.IP(),
+		Workspace: target.Workspace, Trigger: target.Name, Method: c.Method(), RemoteAddress: addressText(client),
 		Bytes: len(c.Request().Body()), Status: fiber.StatusOK,
 	}
-	accepted, err := a.deliver(c, target, delivery)
+	accepted, err := a.deliver(c, target, client, delivery)
 	if err != nil {
 		a.recordRefusal(c, target, delivery, err)
 		return err
@@ -45,9 +48,12 @@ func (a *API) callWebhook(c *fiber.Ctx) error {
 
 var errNoWebhook = core.Errorf(core.CodeNotFound, "", "Webhook not found")
 
-func (a *API) deliver(c *fiber.Ctx, target *webhook.Target, delivery core.Delivery) (accepted api.WebhookAccepted, err error) {
+func (a *API) deliver(c *fiber.Ctx, target *webhook.Target, client netip.Addr, delivery core.Delivery) (accepted api.WebhookAccepted, err error) {
 	if !target.Trigger.Enabled {
 		return accepted, errNoWebhook
+	}
+	if retryAfter, ok := a.WebhookRate.Take(target.Trigger.Name + " " + ratelimit.AddressKey(client)); !ok {
+		return accepted, tooManyRequests(c, retryAfter)
 	}
 	if delivery.Bytes > webhookLimit {
 		return accepted, core.Errorf(core.CodeTooLarge, "", "The request's body has %d bytes, at most %d are allowed here", delivery.Bytes, webhookLimit)

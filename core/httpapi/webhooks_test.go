@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/httpapi"
+	"github.com/stroem/stroem/core/ratelimit"
 	"github.com/stroem/stroem/core/tally"
 )
 
@@ -206,4 +210,53 @@ func TestWebhookFlood(t *testing.T) {
 	last := into[[]api.Delivery](t, b.get("/api/workspaces/default/triggers/push/deliveries?limit=1"))[0]
 	_, err := uuid.Parse(*last.JobID)
 	require.NoError(t, err, "what is accepted always is")
+}
+
+// local is this machine.
+var local = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func TestWebhookRate(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, func(_ *bundle, c *httpapi.Config) {
+		c.WebhookRate = ratelimit.New(1, 2, 100)
+		c.Proxies = local
+	})
+	from := func(path, address string) answer {
+		return b.do(call{method: "POST", path: path, header: map[string]string{"X-Forwarded-For": "127.0.0.1, " + address}})
+	}
+	last := func(trigger string) api.Delivery {
+		return into[[]api.Delivery](t, b.get("/api/workspaces/default/triggers/"+trigger+"/deliveries?limit=1"))[0]
+	}
+	require.Equal(t, http.StatusOK, from("/hooks/open", "2001:db8::1").status)
+	require.Equal(t, "2001:db8::1", last("open").RemoteAddress)
+	require.Equal(t, http.StatusOK, from("/hooks/open", "2001:db8::2").status)
+	refused := from("/hooks/open", "2001:db8::3")
+	requireError(t, refused, http.StatusTooManyRequests, "Too many requests: try again in")
+	require.Contains(t, string(refused.body), `"code":"too_many_requests"`)
+	seconds, err := strconv.Atoi(refused.header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.Positive(t, seconds)
+	require.LessOrEqual(t, seconds, 60)
+	delivery := last("open")
+	require.Equal(t, http.StatusTooManyRequests, delivery.Status)
+	require.Contains(t, *delivery.Reason, "Too many requests")
+	require.Equal(t, "2001:db8::3", delivery.RemoteAddress)
+	require.Nil(t, delivery.JobID)
+	require.Len(t, into[[]api.Job](t, b.get("/api/jobs")), 2)
+
+	require.Equal(t, http.StatusOK, from("/hooks/open", "2001:db8:1::1").status, "another network")
+	for range 2 {
+		requireError(t, from("/hooks/push", "2001:db8::1"), http.StatusUnauthorized)
+	}
+	requireError(t, from("/hooks/push?secret=hunter22", "2001:db8::1"), http.StatusTooManyRequests)
+	for range 5 { // what is switched off is as what does not exist
+		requireError(t, from("/hooks/closed", "2001:db8::1"), http.StatusNotFound, "Webhook not found")
+	}
+}
+
+func TestWebhookSendersThatAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, func(_ *bundle, c *httpapi.Config) { c.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} })
+	require.Equal(t, http.StatusOK, b.do(call{method: "POST", path: "/hooks/open", header: map[string]string{"X-Forwarded-For": "192.0.2.1"}}).status)
+	require.Equal(t, "127.0.0.1", into[[]api.Delivery](t, b.get("/api/workspaces/default/triggers/open/deliveries"))[0].RemoteAddress)
 }

@@ -158,7 +158,7 @@ func (a *API) executeTask(c *fiber.Ctx) error {
 	if user(c).open {
 		source = core.SourceAPI
 	}
-	entry := auditEntry(c, "job.execute", name+"/"+task, core.AuditOK, nil)
+	entry := a.auditEntry(c, "job.execute", name+"/"+task, core.AuditOK, nil)
 	id, err := a.Engine.Execute(requestContext(c), engine.Execute{
 		Workspace: name, Task: task, Input: request.Input, Source: source, SourceID: sourceID, IdempotencyKey: c.Get("Idempotency-Key"), Audit: &entry,
 	})

@@ -70,6 +70,11 @@ func conditions(f core.JobFilter) (where string, args []any) {
 	if f.WorkerID != uuid.Nil {
 		add("worker_id = $%d", f.WorkerID)
 	}
+	if len(f.Visible) > 0 {
+		var condition string
+		condition, args = visible(f.Visible, args)
+		parts = append(parts, condition)
+	}
 	return strings.Join(parts, " and "), args
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/stroem/stroem/core/metrics"
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/ratelimit"
 	"github.com/stroem/stroem/core/retention"
 	"github.com/stroem/stroem/core/scheduler"
 	"github.com/stroem/stroem/core/tally"
@@ -142,6 +143,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	config := httpapi.Config{
 		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
 		WorkerToken: s.config.WorkerToken.Reveal(), Logger: s.logger,
+		Policy: s.accessPolicy(), Proxies: s.trustedProxies(), WebhookRate: s.webhookRate(), Logins: ratelimit.NewLogins(s.config.Limits.LoginPerMinute),
 	}
 	if s.config.Metrics.Enabled && s.config.Metrics.Listen == "" {
 		config.Metrics = figures
