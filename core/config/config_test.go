@@ -74,7 +74,7 @@ func TestServerEverything(t *testing.T) {
 					RoleMap: map[string]string{"sre": "admin"},
 				},
 			},
-			InitialUser: &config.InitialUser{Email: "admin@example.com", Password: "admin"},
+			InitialUser: &config.InitialUser{Email: "admin@example.com", Password: "first password"},
 		},
 		ACL: []config.ACLRule{
 			{Workspace: "ops", Tasks: []string{"deploy-*", "restart"}, Groups: []string{"sre"}, Users: []string{"Ada@example.com"}, Allow: "run"},

@@ -182,8 +182,7 @@ func TestRefusesToStart(t *testing.T) {
 		change func(*config.Server)
 		want   string
 	}{
-		"users that there are not": {func(c *config.Server) { c.Auth = &config.Auth{} }, "has no users yet"},
-		"a port that is taken":     {func(c *config.Server) { c.Listen = taken.Addr().String() }, "address already in use"},
+		"a port that is taken": {func(c *config.Server) { c.Listen = taken.Addr().String() }, "address already in use"},
 		"a certificate that is not there": {
 			func(c *config.Server) { c.TLS = &config.ServerTLS{Cert: "/nowhere.pem", Key: "/nowhere.key"} }, "load the TLS certificate",
 		},
