@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/glob"
 )
 
 // Level is what may be done with a task and its jobs. Each may do all that the one before it may.
@@ -17,7 +18,7 @@ const (
 	LevelRun               // run it, cancel its jobs
 )
 
-// Rule gives users a level on tasks. Workspace and Tasks are globs, as [Match] has them.
+// Rule gives users a level on tasks. Workspace and Tasks are globs, as package glob has them.
 type Rule struct {
 	Workspace string
 	Tasks     []string // one of them has to match; none: all tasks
@@ -84,10 +85,10 @@ func (r *Rule) names(email string, groups []string) bool {
 }
 
 func (r *Rule) matches(workspace, task string) bool {
-	return Match(r.Workspace, workspace) && slices.ContainsFunc(r.Tasks, func(glob string) bool { return Match(glob, task) })
+	return glob.Match(r.Workspace, workspace) && slices.ContainsFunc(r.Tasks, func(tasks string) bool { return glob.Match(tasks, task) })
 }
 
 // allTasks tells whether it matches whatever task.
 func (r *Rule) allTasks() bool {
-	return slices.ContainsFunc(r.Tasks, func(glob string) bool { return glob != "" && onlyStars(glob) })
+	return slices.ContainsFunc(r.Tasks, glob.All)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/access"
+	"github.com/stroem/stroem/core/glob"
 )
 
 const none, view, run = access.LevelNone, access.LevelView, access.LevelRun
@@ -147,10 +148,10 @@ func level(rules []access.Rule, u core.User, workspace, task string) access.Leve
 			named = named || slices.Contains(u.Groups, group)
 		}
 		fits := len(r.Tasks) == 0
-		for _, glob := range r.Tasks {
-			fits = fits || access.Match(glob, task)
+		for _, pattern := range r.Tasks {
+			fits = fits || glob.Match(pattern, task)
 		}
-		if named && fits && access.Match(r.Workspace, workspace) {
+		if named && fits && glob.Match(r.Workspace, workspace) {
 			return min(r.Allow, highest)
 		}
 	}
@@ -170,7 +171,7 @@ func TestPowerIsWhatTheRulesSay(t *testing.T) {
 		}
 		visible := true
 		for _, v := range power.Visible() {
-			if access.Match(v.WorkspacePattern, workspace) && access.Match(v.TaskPattern, task) {
+			if glob.Match(v.WorkspacePattern, workspace) && glob.Match(v.TaskPattern, task) {
 				visible = v.Allowed
 				break
 			}

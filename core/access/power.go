@@ -1,6 +1,9 @@
 package access
 
-import "github.com/stroem/stroem/core"
+import (
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/glob"
+)
 
 // Power is what one user may do. The zero value may do nothing. It is safe for concurrent use.
 type Power struct {
@@ -24,7 +27,7 @@ func (w Power) Task(workspace, task string) Level {
 func (w Power) Workspace(workspace string) bool {
 	for _, rule := range w.rules {
 		switch {
-		case !Match(rule.Workspace, workspace):
+		case !glob.Match(rule.Workspace, workspace):
 		case rule.Allow > LevelNone:
 			return w.role > LevelNone
 		case rule.allTasks():

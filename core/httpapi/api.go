@@ -121,6 +121,7 @@ type API struct {
 	Config
 	app       *fiber.App
 	webhooks  *webhook.Index
+	powers    powers
 	refused   *refusals       // of those who are known
 	strangers *refusals       // of those who are not
 	polls     context.Context // ends when the server stops: requests that wait for something are then answered
@@ -144,7 +145,7 @@ func New(config Config) *API {
 	if config.Deliveries == nil {
 		config.Deliveries = &tally.Webhooks{}
 	}
-	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces), refused: newRefusals(), strangers: newRefusals()}
+	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces), powers: powers{policy: config.Policy}, refused: newRefusals(), strangers: newRefusals()}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,

@@ -64,7 +64,7 @@ func (a *API) authorizeUser(c *fiber.Ctx, to permission) error {
 			return core.Errorf(core.CodeUnauthenticated, "auth_not_configured", "Authentication not configured")
 		}
 		p := *everybody
-		p.power = a.Policy.For(p.User)
+		p.power = a.powers.of(&p.User)
 		c.Locals(principalKey{}, &p)
 		return a.inScope(c, to, &p)
 	}
@@ -76,7 +76,7 @@ func (a *API) authorizeUser(c *fiber.Ctx, to permission) error {
 	if err != nil {
 		return err
 	}
-	p := &principal{Principal: who, power: a.Policy.For(who.User)}
+	p := &principal{Principal: who, power: a.powers.of(&who.User)}
 	c.Locals(principalKey{}, p)
 	switch {
 	case to.who == signedIn:

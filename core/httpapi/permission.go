@@ -34,11 +34,6 @@ const (
 	ofJob       scope = "job"       // :id
 )
 
-// forWorkers tells whether the route is for what runs steps, and not for people.
-func (p permission) forWorkers() bool {
-	return p.who == sharedToken || p.who == worker || p.who == files
-}
-
 // Kinds of routes.
 var (
 	public       = permission{who: anybody}

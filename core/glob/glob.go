@@ -1,4 +1,5 @@
-package access
+// Package glob matches names with the patterns that people write into configurations.
+package glob
 
 import (
 	"strings"
@@ -28,7 +29,7 @@ func Match(glob, name string) bool {
 			return false
 		}
 	}
-	return onlyStars(glob[g:])
+	return strings.Trim(glob[g:], "*") == ""
 }
 
 // character is the first one of a text, "" if that is empty.
@@ -37,4 +38,5 @@ func character(text string) string {
 	return text[:size]
 }
 
-func onlyStars(glob string) bool { return strings.Trim(glob, "*") == "" }
+// All tells whether the glob fits every name.
+func All(glob string) bool { return glob != "" && strings.Trim(glob, "*") == "" }

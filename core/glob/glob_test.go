@@ -1,4 +1,4 @@
-package access_test
+package glob_test
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stroem/stroem/core/access"
+	"github.com/stroem/stroem/core/glob"
 )
 
 func TestMatch(t *testing.T) {
@@ -48,7 +48,7 @@ func TestMatch(t *testing.T) {
 		{"a.c", "abc", false},
 		{"a\n*", "a\nb", true},
 	} {
-		require.Equal(t, test.want, access.Match(test.glob, test.name), "%q %q", test.glob, test.name)
+		require.Equal(t, test.want, glob.Match(test.glob, test.name), "%q %q", test.glob, test.name)
 	}
 }
 
@@ -56,8 +56,8 @@ func TestMatch(t *testing.T) {
 func TestMatchIsQuick(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
-	require.False(t, access.Match(strings.Repeat("a*", 100)+"b", strings.Repeat("a", 5000)))
-	require.False(t, access.Match(strings.Repeat("*?a", 100)+"b", strings.Repeat("a", 5000)))
+	require.False(t, glob.Match(strings.Repeat("a*", 100)+"b", strings.Repeat("a", 5000)))
+	require.False(t, glob.Match(strings.Repeat("*?a", 100)+"b", strings.Repeat("a", 5000)))
 	require.Less(t, time.Since(begun), 5*time.Second)
 }
 
@@ -98,14 +98,14 @@ func FuzzMatch(f *testing.F) {
 	f.Add("?", "\xff")
 	f.Add("*\xac?", "€€")
 	f.Add("\xc3", "\xb8")
-	f.Fuzz(func(t *testing.T, glob, name string) {
-		if len(glob)*len(name) > 1<<20 {
+	f.Fuzz(func(t *testing.T, pattern, name string) {
+		if len(pattern)*len(name) > 1<<20 {
 			return // what it is compared with takes that much memory
 		}
-		require.Equal(t, matches(characters(glob), characters(name)), access.Match(glob, name), "%q %q", glob, name)
-		if !utf8.ValidString(glob) || !utf8.ValidString(name) {
+		require.Equal(t, matches(characters(pattern), characters(name)), glob.Match(pattern, name), "%q %q", pattern, name)
+		if !utf8.ValidString(pattern) || !utf8.ValidString(name) {
 			return // two halves of a character would become one
 		}
-		require.True(t, access.Match(glob+"*", strings.NewReplacer("*", "", "?", "x").Replace(glob)+name), "%q %q", glob, name)
+		require.True(t, glob.Match(pattern+"*", strings.NewReplacer("*", "", "?", "x").Replace(pattern)+name), "%q %q", pattern, name)
 	})
 }
