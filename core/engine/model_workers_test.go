@@ -24,7 +24,7 @@ func (m *model) worker(n int) *modelWorker {
 func (m *model) register(name string, attachable bool, at int) *modelWorker {
 	var registered api.Registered
 	err := m.ask("register", at, func(e *engine.Engine) (err error) {
-		registered, err = e.Register(m.ctx, api.Register{Name: name, Tags: []string{"shell"}, Protocol: api.Protocol, Plugins: shellPlugin(attachable)})
+		registered, err = e.Register(m.ctx, engine.DefaultToken, api.Register{Name: name, Tags: []string{"shell"}, Protocol: api.Protocol, Plugins: shellPlugin(attachable)})
 		return err
 	})
 	if err != nil {

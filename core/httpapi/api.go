@@ -30,7 +30,10 @@ type Engine interface {
 	Cancel(ctx context.Context, job uuid.UUID) (core.JobStatus, error)
 	WaitJob(ctx context.Context, job uuid.UUID) error
 
-	Register(ctx context.Context, r api.Register) (api.Registered, error)
+	AuthenticateToken(token string) (name string, err error)
+	Register(ctx context.Context, token string, r api.Register) (api.Registered, error)
+	Revoke(ctx context.Context, worker uuid.UUID) (engine.GivenUp, error)
+	Restore(ctx context.Context, worker uuid.UUID) error
 	AuthenticateWorker(ctx context.Context, token string) (uuid.UUID, error)
 	Heartbeat(ctx context.Context, worker uuid.UUID, r api.Heartbeat) error
 	Claim(ctx context.Context, worker uuid.UUID, r api.ClaimRequest, alive func() bool) (api.ClaimResponse, error)
@@ -90,7 +93,6 @@ type Config struct {
 	Plugins     func() []api.Plugin // that this server runs; nil: none
 	Metrics     http.Handler        // nil: not served here
 	Deliveries  *tally.Webhooks     // what is counted; nil: for nobody
-	WorkerToken string
 	Logger      *slog.Logger
 }
 

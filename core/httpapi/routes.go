@@ -25,7 +25,7 @@ type access string
 const (
 	public      access = "public"       // anybody
 	user        access = "user"         // people and their tools
-	sharedToken access = "worker token" // whoever holds the shared worker token
+	sharedToken access = "worker token" // whoever holds a token that workers register with
 	worker      access = "worker"       // a registered worker
 	files       access = "workspace"    // a registered worker, or a container with a token for a step's revision
 )
@@ -86,6 +86,8 @@ func (a *API) routes() []route {
 		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
 		{"GET", "/api/workers", "listWorkers", "Workers, active ones first", user, pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", user, nil, nil, 0, api.WorkerDetail{}, a.getWorker},
+		{"POST", "/api/workers/:id/revoke", "revokeWorker", "Let a worker do nothing any more, give up its steps, and keep its name from registering", user, nil, nil, 0, api.RevokedWorker{}, a.revokeWorker},
+		{"POST", "/api/workers/:id/restore", "restoreWorker", "Let the name of a revoked worker register again", user, nil, nil, 0, api.Worker{}, a.restoreWorker},
 		{"GET", "/api/plugins", "listPlugins", "The plugins of the server and of active workers, and how they are", user, nil, nil, 0, []api.HostedPlugin{}, a.listPlugins},
 		{"GET", "/api/action-types", "listActionTypes", "The types of actions, and how many workers run them", user, nil, nil, 0, []api.OfferedActionType{}, a.listActionTypes},
 
