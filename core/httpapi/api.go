@@ -86,14 +86,14 @@ type Workspaces interface {
 
 // Config is what the API is made of.
 type Config struct {
-	Engine      Engine
-	Store       Store
-	Logs        Logs
-	Workspaces  Workspaces
-	Plugins     func() []api.Plugin // that this server runs; nil: none
-	Metrics     http.Handler        // nil: not served here
-	Deliveries  *tally.Webhooks     // what is counted; nil: for nobody
-	Logger      *slog.Logger
+	Engine     Engine
+	Store      Store
+	Logs       Logs
+	Workspaces Workspaces
+	Plugins    func() []api.Plugin // that this server runs; nil: none
+	Metrics    http.Handler        // nil: not served here
+	Deliveries *tally.Webhooks     // what is counted; nil: for nobody
+	Logger     *slog.Logger
 }
 
 // API is the HTTP server. Serve may be called once.
