@@ -84,7 +84,7 @@ func (a *API) routes() []route {
 		{"POST", "/api/jobs/:id/cancel", "cancelJob", "Cancel a job", user, nil, nil, 0, api.CancelResponse{}, a.cancelJob},
 		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job; what is secret is masked", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
 		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", user, logQuery, nil, 0, api.Logs{}, a.getLogs},
-		{"GET", "/api/workers", "listWorkers", "Workers, active ones first", user, pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
+		{"GET", "/api/workers", "listWorkers", "Workers, active ones first, then those that are revoked", user, pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", user, nil, nil, 0, api.WorkerDetail{}, a.getWorker},
 		{"POST", "/api/workers/:id/revoke", "revokeWorker", "Let a worker do nothing any more, give up its steps, and keep its name from registering", user, nil, nil, 0, api.RevokedWorker{}, a.revokeWorker},
 		{"POST", "/api/workers/:id/restore", "restoreWorker", "Let the name of a revoked worker register again", user, nil, nil, 0, api.Worker{}, a.restoreWorker},

@@ -93,13 +93,13 @@ func (s *Store) DeactivateWorkers(ctx context.Context, timeout time.Duration) ([
 	return ids, nil
 }
 
-// ListWorkers returns workers, active ones first, then the newest registration; total counts all.
+// ListWorkers returns workers, active ones first, then those that are revoked, then the newest registration; total counts all.
 func (s *Store) ListWorkers(ctx context.Context, limit, offset int) (workers []core.Worker, total int, err error) {
 	if err := s.read.QueryRow(ctx, "select count(*) from worker").Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count workers: %w", err)
 	}
 	rows, err := s.read.Query(ctx, "select "+workerColumns+` from worker
-		order by status, registered_at desc, worker_id limit $1 offset $2`, limit, offset)
+		order by status, revoked_at is null, registered_at desc, worker_id limit $1 offset $2`, limit, offset)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list workers: %w", err)
 	}
