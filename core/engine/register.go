@@ -32,10 +32,11 @@ func (e *Engine) Register(ctx context.Context, token string, r api.Register) (ap
 	worker := core.Worker{
 		ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins, Token: token,
 	}
-	if err := e.tokens.admit(token, worker.Name, offeredTags(worker.Tags, types)); err != nil {
+	if err := e.tokens.admit(token, worker.Name, worker.Tags); err != nil {
 		e.logger.WarnContext(ctx, "a worker is refused", "name", worker.Name, "token", token, "error", err)
 		return api.Registered{}, err
 	}
+	types = e.tokens.describable(token, types)
 	if r.WorkerToken != "" {
 		return e.renew(ctx, worker, types, r.WorkerToken)
 	}

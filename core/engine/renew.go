@@ -29,13 +29,3 @@ func (e *Engine) renew(ctx context.Context, w core.Worker, types []core.ActionTy
 	e.logger.InfoContext(ctx, "worker goes on under another token", "worker", w.ID, "name", w.Name, "token", w.Token)
 	return e.registered(w.ID, own), nil
 }
-
-// offeredTags are what a worker offers: its tags, and those of the action types that its plugins describe, whether they can be
-// run now or not.
-func offeredTags(tags []string, types []core.ActionType) []string {
-	offered := tags[:len(tags):len(tags)]
-	for i := range types {
-		offered = append(offered, types[i].Tag)
-	}
-	return workerTags(offered, nil)
-}

@@ -100,6 +100,18 @@ func (t *tokens) allowed(token string, tags []string) []string {
 	return tags
 }
 
+// describable are those of the types that a worker's plugins describe whose steps it may run. What it says of others is not
+// kept: it also describes types that it cannot run now, and what it says would count for all workers.
+func (t *tokens) describable(token string, types []core.ActionType) []core.ActionType {
+	limits := t.named(token)
+	if limits == nil || len(limits.Tags) == 0 {
+		return types
+	}
+	return slices.DeleteFunc(types, func(described core.ActionType) bool {
+		return len(limits.excess((&core.Action{Type: described.Name, Runner: described.Runner}).RequiredTags())) > 0
+	})
+}
+
 func (w *WorkerToken) allowsName(name string) bool {
 	return len(w.Workers) == 0 || matchesAny(w.Workers, name)
 }

@@ -48,7 +48,9 @@ func TestTokensHaveNames(t *testing.T) {
 func TestATokenLimitsNamesAndTags(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, flow(map[string]core.FlowStep{"a": {}}), twoTokens())
-	docker := []api.Plugin{{Name: "docker", State: "failed", ActionTypes: []api.ActionType{{Name: "docker", Tag: "docker"}}}}
+	docker := append(shellPlugin(false), api.Plugin{Name: "docker", State: "failed", ActionTypes: []api.ActionType{
+		{Name: "docker", Tag: "shell"}, {Name: "ci.build", Tag: "ci"}, {Name: "acme.noop", Tag: "ci"},
+	}})
 	for name, test := range map[string]struct {
 		token string
 		r     api.Register
@@ -63,7 +65,7 @@ func TestATokenLimitsNamesAndTags(t *testing.T) {
 		"case":           {"ci", api.Register{Name: "CI-1"}, "worker_name_not_allowed", ""},
 		"tags":           {"ci", api.Register{Name: "ci-3", Tags: []string{"shell", "gpu", "docker"}}, "worker_tags_not_allowed", "the tags docker, gpu, only shell, ci*"},
 		"capabilities":   {"ci", api.Register{Name: "ci-3", Capabilities: []string{"gpu"}}, "worker_tags_not_allowed", "the tags gpu"},
-		"plugins":        {"ci", api.Register{Name: "ci-3", Plugins: docker}, "worker_tags_not_allowed", "the tags docker"},
+		"plugins":        {"ci", api.Register{Name: "ci-3", Tags: []string{"shell"}, Plugins: docker}, "", ""},
 		"no such token":  {"gone", api.Register{Name: "ci-1"}, "worker_token_changed", ""},
 	} {
 		registered, err := b.Register(t.Context(), test.token, test.r)
@@ -79,7 +81,14 @@ func TestATokenLimitsNamesAndTags(t *testing.T) {
 	}
 	workers, _, err := b.store.ListWorkers(t.Context(), 10, 0)
 	require.NoError(t, err)
-	require.Len(t, workers, 3, "nothing is stored of those that are refused")
+	require.Len(t, workers, 4, "nothing is stored of those that are refused")
+	types, err := b.store.ActionTypes(t.Context())
+	require.NoError(t, err)
+	var names []string
+	for _, described := range types {
+		names = append(names, described.Name)
+	}
+	require.Equal(t, []string{"ci.build", "shell"}, names, "nobody describes what they may not run")
 }
 
 // A worker does not get more by asking for it later.
@@ -93,16 +102,17 @@ func TestAWorkerCannotGrow(t *testing.T) {
 	require.NoError(t, err)
 	id, err := b.AuthenticateWorker(t.Context(), registered.Token)
 	require.NoError(t, err)
-	plugins := shellPlugin(false)
-	err = b.Heartbeat(t.Context(), id, api.Heartbeat{Tags: []string{"gpu", "shell"}, Plugins: plugins})
-	require.Equal(t, "worker_tags_not_allowed", reason(t, err))
-	plugins[0].ActionTypes[0].Tag = "docker"
-	err = b.Heartbeat(t.Context(), id, api.Heartbeat{Tags: []string{"shell"}, Plugins: plugins})
+	err = b.Heartbeat(t.Context(), id, api.Heartbeat{Tags: []string{"gpu", "shell"}, Plugins: shellPlugin(false)})
 	require.Equal(t, "worker_tags_not_allowed", reason(t, err))
 	w, err := b.store.GetWorker(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, []string{"shell"}, w.Tags)
-	require.NoError(t, b.Heartbeat(t.Context(), id, api.Heartbeat{Tags: []string{"ci", "shell"}, Plugins: shellPlugin(false)}))
+	plugins := shellPlugin(false)
+	plugins[0].ActionTypes = append(plugins[0].ActionTypes, api.ActionType{Name: "docker", Tag: "shell"})
+	require.NoError(t, b.Heartbeat(t.Context(), id, api.Heartbeat{Tags: []string{"ci", "shell"}, Plugins: plugins}))
+	types, err := b.store.ActionTypes(t.Context())
+	require.NoError(t, err)
+	require.Len(t, types, 1)
 	response, err := b.Claim(t.Context(), id, api.ClaimRequest{MaxSteps: new(5), WaitSecs: new(0), Tags: []string{"gpu", "shell"}}, alive)
 	require.NoError(t, err)
 	require.Len(t, response.Steps, 1, "a claim brings what it may run, and nothing else")

@@ -106,9 +106,10 @@ func (e *Engine) Heartbeat(ctx context.Context, worker uuid.UUID, r api.Heartbea
 	}
 	tags := workerTags(r.Tags, nil)
 	if known := e.workers.known(worker); e.tokens.narrow {
-		if err := e.tokens.admit(known.token, known.name, offeredTags(tags, types)); err != nil {
+		if err := e.tokens.admit(known.token, known.name, tags); err != nil {
 			return err
 		}
+		types = e.tokens.describable(known.token, types)
 	}
 	if err := e.store.UpdateWorker(ctx, core.Worker{ID: worker, Tags: tags, Plugins: plugins}, types); err != nil {
 		return err
