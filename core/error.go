@@ -51,3 +51,7 @@ func ErrorCode(err error) Code {
 	}
 	return CodeInternal
 }
+
+// ErrWorkerRevoked refuses workers that were revoked, and others of their names.
+var ErrWorkerRevoked = Errorf(CodeForbidden, "worker_revoked",
+	"This worker was revoked. It is let in again after: stroem worker revoke NAME --undo")

@@ -130,4 +130,6 @@ type Worker struct {
 	Plugins       json.RawMessage // []api.Plugin
 	LastHeartbeat time.Time
 	RegisteredAt  time.Time
+	Token         string    // name of the token that it registered with
+	RevokedAt     time.Time // zero: it was not
 }

@@ -268,6 +268,8 @@ CREATE TABLE worker (
     superseded_by uuid,
     last_heartbeat timestamp with time zone,
     registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    token_name text DEFAULT 'default'::text NOT NULL,
+    revoked_at timestamp with time zone,
     CONSTRAINT worker_status_check CHECK ((status = ANY (ARRAY['active'::text, 'inactive'::text])))
 )
 WITH (fillfactor='70');
@@ -385,6 +387,8 @@ CREATE INDEX worker_active ON worker USING btree (name, worker_id) WHERE (status
 CREATE INDEX worker_name ON worker USING btree (name);
 
 CREATE INDEX worker_registered ON worker USING btree (registered_at DESC, worker_id);
+
+CREATE INDEX worker_revoked ON worker USING btree (name) WHERE (revoked_at IS NOT NULL);
 
 ALTER TABLE ONLY api_key
     ADD CONSTRAINT api_key_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;

@@ -112,35 +112,6 @@ func (a *app) jobsCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) workersCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "workers",
-		Short: "List workers",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			workers, err := c.Workers(cmd.Context(), 0, 0)
-			if err != nil {
-				return err
-			}
-			if a.out.structured() {
-				return a.out.document(workers)
-			}
-			if len(workers) == 0 {
-				return a.out.line("No workers found.")
-			}
-			rows := make([][]string, len(workers))
-			for i, w := range workers {
-				rows[i] = []string{w.Name, w.Status, strings.Join(w.Tags, ","), when(w.LastHeartbeat), w.WorkerID}
-			}
-			return a.out.table([]string{"NAME", "STATUS", "TAGS", "LAST HEARTBEAT", "ID"}, rows)
-		},
-	}
-}
-
 func (a *app) cancelCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel JOB-ID",

@@ -148,7 +148,7 @@ func cut(s string, width int) string {
 // status colours the state of a job, step or worker.
 func (p *printer) status(s string) string {
 	colour := map[string]string{
-		"completed": "32", "active": "32", "failed": "31", "inactive": "31", "running": "34", "ready": "36",
+		"completed": "32", "active": "32", "failed": "31", "inactive": "31", "revoked": "31", "running": "34", "ready": "36",
 		"cancelled": "33", "skipped": "90", "pending": "90",
 	}[s]
 	return p.paint(colour, s)

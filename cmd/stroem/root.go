@@ -46,7 +46,7 @@ Exit codes: 0 done · 1 error, or the job failed · 2 wrong usage · 3 timed out
 	})
 	root.AddCommand(
 		a.validateCommand(), a.runCommand(), a.triggerCommand(), a.statusCommand(), a.logsCommand(), a.tasksCommand(), a.jobsCommand(),
-		a.triggersCommand(), a.workspacesCommand(), a.workersCommand(), a.pluginCommand(), a.cancelCommand(), a.auditCommand(), a.devCommand(),
+		a.triggersCommand(), a.workspacesCommand(), a.workerCommand(), a.pluginCommand(), a.cancelCommand(), a.auditCommand(), a.devCommand(),
 		a.versionCommand(),
 	)
 	usageErrors(root)

@@ -23,11 +23,17 @@ func against(t *testing.T, status int, answer any, args ...string) (stdout strin
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
 	defer server.Close()
+	return execute(t, append([]string{"--server", server.URL}, args...)...)
+}
+
+// execute runs a command.
+func execute(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
 	root := newRoot()
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&out)
-	root.SetArgs(append([]string{"--server", server.URL}, args...))
+	root.SetArgs(args)
 	err = root.ExecuteContext(t.Context())
 	return out.String(), err
 }

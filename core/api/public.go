@@ -224,6 +224,15 @@ type Worker struct {
 	Version       string     `json:"version,omitempty"`
 	LastHeartbeat *time.Time `json:"last_heartbeat"`
 	RegisteredAt  time.Time  `json:"registered_at"`
+	TokenName     string     `json:"token_name"` // of the server's token that it registered with; default: worker_token
+	RevokedAt     *time.Time `json:"revoked_at"`
+}
+
+// RevokedWorker is a worker that was revoked, and what became of its steps.
+type RevokedWorker struct {
+	Worker
+	Requeued int `json:"requeued"` // that it had not started: they are ready again
+	Ended    int `json:"ended"`    // that it was running: they have failed, or are cancelled if their jobs are
 }
 
 // WorkerDetail is a worker with its plugins and its latest jobs.

@@ -8,7 +8,8 @@ import (
 // Protocol is the version of the worker protocol that this code speaks.
 const Protocol = 1
 
-// Register introduces a worker. It is sent with the shared worker token; the answer carries the worker's own.
+// Register introduces a worker. It is sent with a token of the server's configuration; the answer carries the worker's own. A
+// worker that is told worker_token_changed sends its own with it, and goes on as the same one, with what it runs.
 type Register struct {
 	Name         string   `json:"name"`
 	Tags         []string `json:"tags,omitempty"`
@@ -16,6 +17,7 @@ type Register struct {
 	Version      string   `json:"version,omitempty"`
 	Protocol     int      `json:"protocol,omitempty"`
 	Plugins      []Plugin `json:"plugins,omitempty"`
+	WorkerToken  string   `json:"worker_token,omitempty"` // the worker's own
 }
 
 // Plugin describes a plugin that a worker or the server runs.

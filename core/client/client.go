@@ -35,6 +35,7 @@ type Client struct {
 	limit int64         // answerLimit; smaller in tests
 	stall time.Duration // stallLimit; shorter in tests
 	http  *http.Client
+	renew func(context.Context) error // see WithRenewal
 }
 
 const (
@@ -116,6 +117,28 @@ func (c *Client) WithToken(token string) *Client {
 	return &other
 }
 
+// tokenChanged is the code of answers that ask a worker to register again, as the same one.
+const tokenChanged = "worker_token_changed"
+
+// WithRenewal returns a client that, when the server does not let its token in any more as it did (worker_token_changed), has
+// renew make it valid again, and repeats the call once. An error of renew is the call's.
+func (c *Client) WithRenewal(renew func(context.Context) error) *Client {
+	other := *c
+	other.renew = renew
+	return &other
+}
+
+// renewed tells whether a call is to be repeated that ended with err; otherwise its error is what is returned.
+func (c *Client) renewed(ctx context.Context, err error) (bool, error) {
+	if c.renew == nil || !IsCode(err, tokenChanged) {
+		return false, err
+	}
+	if err := c.renew(ctx); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
 // Close closes the connections that are not in use.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
@@ -146,6 +169,15 @@ type request struct {
 
 // do sends a request and decodes the JSON of its answer into out.
 func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error) {
+	header, err := c.call(ctx, r, out)
+	again, err := c.renewed(ctx, err)
+	if again {
+		return c.call(ctx, r, out)
+	}
+	return header, err
+}
+
+func (c *Client) call(ctx context.Context, r request, out any) (http.Header, error) {
 	if r.timeout == 0 {
 		r.timeout = callTimeout
 	}

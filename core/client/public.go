@@ -155,7 +155,7 @@ func (c *Client) Logs(ctx context.Context, id string, q LogQuery) (logs api.Logs
 	return logs, err
 }
 
-// Workers lists workers, active ones first; a limit of 0 is the server's default.
+// Workers lists workers, active ones first, then those that are revoked; a limit of 0 is the server's default.
 func (c *Client) Workers(ctx context.Context, limit, offset int) (list []api.Worker, err error) {
 	query := url.Values{}
 	if limit > 0 {
@@ -171,6 +171,18 @@ func (c *Client) Workers(ctx context.Context, limit, offset int) (list []api.Wor
 // Worker describes a worker.
 func (c *Client) Worker(ctx context.Context, id string) (w api.WorkerDetail, err error) {
 	_, err = c.do(ctx, request{method: http.MethodGet, path: path("api", "workers", id)}, &w)
+	return w, err
+}
+
+// Revoke lets a worker do nothing any more, gives up its steps, and keeps its name from registering.
+func (c *Client) Revoke(ctx context.Context, id string) (w api.RevokedWorker, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPost, path: path("api", "workers", id, "revoke")}, &w)
+	return w, err
+}
+
+// Restore lets the name of a revoked worker register again.
+func (c *Client) Restore(ctx context.Context, id string) (w api.Worker, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPost, path: path("api", "workers", id, "restore")}, &w)
 	return w, err
 }
 

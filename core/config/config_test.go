@@ -64,6 +64,10 @@ func TestServerEverything(t *testing.T) {
 			"art": {Type: "acme.artifact", PollInterval: time.Minute, Settings: config.Settings{"image": "x", "depth": 2}},
 		},
 		WorkerToken: "t",
+		WorkerTokens: map[string]config.WorkerToken{
+			"ci":  {Token: "0123456789abcdef", Workers: []string{"ci-*", "build-?"}, Tags: []string{"shell", "docker"}},
+			"gpu": {Token: "fedcba9876543210"},
+		},
 		Auth: &config.Auth{
 			JWTSecret: "0123456789abcdef0123456789abcdef", RefreshSecret: "other", BaseURL: "https://stroem.example.com",
 			Providers: map[string]config.AuthProvider{
@@ -144,6 +148,8 @@ func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte("from file\n"), 0o600))
+	named := filepath.Join(t.TempDir(), "named")
+	require.NoError(t, os.WriteFile(named, []byte("named, from a file\n"), 0o600))
 	got, err := config.LoadServer(write(t, `
 listen: 127.0.0.1:1
 workspaces:
@@ -152,6 +158,8 @@ workspaces:
 		"STROEM__DB__URL=postgres://env",
 		"STROEM__DB__MAX_CONNECTIONS=7",
 		"STROEM__WORKER_TOKEN_FILE=" + file,
+		"STROEM__WORKER_TOKENS__CI__TOKEN_FILE=" + named,
+		"STROEM__WORKER_TOKENS__CI__WORKERS=ci-*, build-1",
 		"STROEM__LISTEN=0.0.0.0:9",
 		"STROEM__INSECURE_NO_AUTH=TRUE",
 		"STROEM__RECOVERY__SWEEP_INTERVAL_SECS=1.5",
@@ -167,6 +175,9 @@ workspaces:
 	require.Equal(t, "postgres://env", got.DB.URL.Reveal())
 	require.Equal(t, 7, got.DB.MaxConnections)
 	require.Equal(t, "from file", got.WorkerToken.Reveal())
+	require.Equal(t, map[string]config.WorkerToken{
+		"ci": {Token: "named, from a file", Workers: []string{"ci-*", "build-1"}},
+	}, got.WorkerTokens)
 	require.Equal(t, "0.0.0.0:9", got.Listen)
 	require.Equal(t, 1500*time.Millisecond, got.Recovery.SweepInterval)
 	require.Equal(t, 2*time.Minute, got.Recovery.HeartbeatTimeout)

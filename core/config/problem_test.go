@@ -48,6 +48,14 @@ func TestProblems(t *testing.T) {
 		"git token":        {minimalServer + "workspaces: {a: {type: git, url: u, auth: {type: token}}}", "", []string{"workspaces.a.auth.token: is required"}},
 		"ws key":           {minimalServer + "workspaces: {a: {type: folder, paht: /x}}", "", []string{"a.path: is required", "did you mean path?"}},
 		"ws name":          {minimalServer + "workspaces: {../etc: {type: folder, path: /x}}", "", []string{"workspaces.../etc: a name starts with"}},
+		"no tokens":        {"db: {url: u}\nworker_tokens: {}", "", []string{"worker_token: is required, unless there are worker_tokens"}},
+		"named token":      {minimalServer + "worker_tokens: {ci: {tags: [a]}}", "", []string{"worker_tokens.ci.token: is required; set it in the file or as STROEM__WORKER_TOKENS__CI__TOKEN"}},
+		"short token":      {minimalServer + "worker_tokens: {ci: {token: 0123456789abcde}}", "", []string{":3:29: worker_tokens.ci.token: has 15 bytes and needs at least 16"}},
+		"token twice":      {minimalServer + "worker_tokens: {a: {token: 0123456789abcdef}, b: {token: 0123456789abcdef}}", "", []string{"worker_tokens.b.token: is the same as that of worker_tokens.a"}},
+		"token again":      {"db: {url: u}\nworker_token: 0123456789abcdef\nworker_tokens: {a: {token: 0123456789abcdef}}", "", []string{"worker_tokens.a.token: is the same as that of worker_token;"}},
+		"token name":       {minimalServer + "worker_tokens: {a/b: {token: 0123456789abcdef}, default: {token: 0123456789abcdeg}}", "", []string{"worker_tokens.a/b: a name starts with", "worker_tokens.default: is what worker_token is called"}},
+		"token globs":      {minimalServer + "worker_tokens: {a: {token: 0123456789abcdef, workers: [''], tags: ['']}}", "", []string{`worker_tokens.a.workers: "" is not a name or a pattern`, `worker_tokens.a.tags: ""`}},
+		"token limit":      {minimalServer + "worker_tokens: {a: {token: 0123456789abcdef, workspaces: [ops]}}", "", []string{"worker_tokens.a.workspaces: unknown key; known here: token, workers, tags"}},
 		"auth empty":       {minimalServer + "auth:", "", []string{"auth.jwt_secret: is required"}},
 		"short secret":     {minimalServer + "auth: {jwt_secret: short}", "", []string{"auth.jwt_secret: has 5 bytes and needs at least 32"}},
 		"oidc":             {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: oidc, issuer_url: https://i, client_id: c}}}", "", []string{"providers.x.client_secret: is required"}},
@@ -111,6 +119,7 @@ func TestProblems(t *testing.T) {
 				require.Contains(t, text, part)
 			}
 			require.NotContains(t, text, "panic")
+			require.NotContains(t, text, "0123456789abc", "secrets are not told")
 		})
 	}
 }
@@ -134,6 +143,14 @@ capabilities: [""]
 	require.ElementsMatch(t, []string{
 		"server_url", "worker_token", "max_concurrent", "poll_interval_secs", "tags", "capabilities",
 	}, keys)
+}
+
+func TestNamedWorkerTokensAreEnough(t *testing.T) {
+	t.Parallel()
+	c, err := config.LoadServer(write(t, "db: {url: u}\nworker_tokens: {ci: {token: 0123456789abcdef}}"), []string{"HOME=/h"})
+	require.NoError(t, err)
+	require.Empty(t, c.WorkerToken)
+	require.Len(t, c.WorkerTokens, 1)
 }
 
 func TestBothValueAndFile(t *testing.T) {

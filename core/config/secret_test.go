@@ -19,6 +19,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	c, err := config.LoadServer(filepath.Join("testdata", "server.yaml"), []string{
 		"STROEM__DB__URL=postgres://u:HUSH@db/x",
 		"STROEM__WORKER_TOKEN=HUSH",
+		"STROEM__WORKER_TOKENS__CI__TOKEN=HUSHHUSHHUSHHUSH",
 		"STROEM__AUTH__JWT_SECRET=HUSHHUSHHUSHHUSHHUSHHUSHHUSHHUSH",
 		"STROEM__AUTH__INITIAL_USER__PASSWORD=HUSHHUSH",
 		"STROEM__AUTH__PROVIDERS__CORP__CLIENT_SECRET=HUSH",
@@ -32,6 +33,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		fmt.Fprintf(&out, verb, c)
 		fmt.Fprintf(&out, verb, c.WorkerToken)
+		fmt.Fprintf(&out, verb, c.WorkerTokens)
 		fmt.Fprintf(&out, verb, c.Workspaces)
 	}
 	printed, err := yaml.Marshal(c)

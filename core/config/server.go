@@ -13,27 +13,28 @@ import (
 
 // Server is the configuration of the server.
 type Server struct {
-	Listen         string               `yaml:"listen"`       // host:port, or unix:/path for a socket of our user's
-	PublicURL      string               `yaml:"public_url"`   // what browsers and webhook senders use
-	InternalURL    string               `yaml:"internal_url"` // what other replicas use
-	DataDir        string               `yaml:"data_dir"`
-	DB             DB                   `yaml:"db"`
-	LogStorage     LogStorage           `yaml:"log_storage"`
-	Workspaces     map[string]Workspace `yaml:"workspaces"`
-	WorkerToken    Secret               `yaml:"worker_token" config:"required"`
-	InsecureNoAuth bool                 `yaml:"insecure_no_auth"` // allows other than loopback without Auth
-	Auth           *Auth                `yaml:"auth"`             // nil: everybody may do everything
-	ACL            []ACLRule            `yaml:"acl"`              // the first that is for a user and a task decides
-	TrustedProxies []Network            `yaml:"trusted_proxies"`  // that say for whom they ask
-	Limits         Limits               `yaml:"limits"`
-	TLS            *ServerTLS           `yaml:"tls"` // nil: plain HTTP
-	CORS           CORS                 `yaml:"cors"`
-	Secrets        Secrets              `yaml:"secrets"`
-	Recovery       Recovery             `yaml:"recovery"`
-	Retention      Retention            `yaml:"retention"`
-	Metrics        Metrics              `yaml:"metrics"`
-	Log            Log                  `yaml:"log"`
-	Plugins        Plugins              `yaml:"plugins"`
+	Listen         string                 `yaml:"listen"`       // host:port, or unix:/path for a socket of our user's
+	PublicURL      string                 `yaml:"public_url"`   // what browsers and webhook senders use
+	InternalURL    string                 `yaml:"internal_url"` // what other replicas use
+	DataDir        string                 `yaml:"data_dir"`
+	DB             DB                     `yaml:"db"`
+	LogStorage     LogStorage             `yaml:"log_storage"`
+	Workspaces     map[string]Workspace   `yaml:"workspaces"`
+	WorkerToken    Secret                 `yaml:"worker_token"` // lets workers be anything; required without WorkerTokens
+	WorkerTokens   map[string]WorkerToken `yaml:"worker_tokens"`
+	InsecureNoAuth bool                   `yaml:"insecure_no_auth"` // allows other than loopback without Auth
+	Auth           *Auth                  `yaml:"auth"`             // nil: everybody may do everything
+	ACL            []ACLRule              `yaml:"acl"`              // the first that is for a user and a task decides
+	TrustedProxies []Network              `yaml:"trusted_proxies"`  // that say for whom they ask
+	Limits         Limits                 `yaml:"limits"`
+	TLS            *ServerTLS             `yaml:"tls"` // nil: plain HTTP
+	CORS           CORS                   `yaml:"cors"`
+	Secrets        Secrets                `yaml:"secrets"`
+	Recovery       Recovery               `yaml:"recovery"`
+	Retention      Retention              `yaml:"retention"`
+	Metrics        Metrics                `yaml:"metrics"`
+	Log            Log                    `yaml:"log"`
+	Plugins        Plugins                `yaml:"plugins"`
 }
 
 // DB is the connection to PostgreSQL.
@@ -145,6 +146,7 @@ func (c *Server) validate(p *problems) {
 			p.add("workspaces."+name, "a name starts with a letter, a digit or _, goes on with these, . and -, and has at most 100 characters")
 		}
 	}
+	c.validateWorkerTokens(p)
 	if c.Auth != nil {
 		c.Auth.validate(p)
 	}

@@ -116,7 +116,7 @@ func (b *bundle) worker(t *testing.T, name string, tags ...string) *worker {
 	if len(tags) == 0 {
 		tags = []string{"shell"}
 	}
-	registered, err := b.Register(t.Context(), api.Register{Name: name, Tags: tags, Protocol: api.Protocol})
+	registered, err := b.Register(t.Context(), engine.DefaultToken, api.Register{Name: name, Tags: tags, Protocol: api.Protocol})
 	require.NoError(t, err)
 	id, err := b.AuthenticateWorker(t.Context(), registered.Token)
 	require.NoError(t, err)

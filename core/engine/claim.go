@@ -36,6 +36,9 @@ func (e *Engine) Claim(ctx context.Context, worker uuid.UUID, r api.ClaimRequest
 		if !alive() {
 			return api.ClaimResponse{}, context.Canceled
 		}
+		if known := e.workers.known(worker); known.refused == core.ErrWorkerRevoked { //nolint:errorlint // is kept as it is
+			return api.ClaimResponse{}, known.refused
+		}
 		response, err := e.take(ctx, claim)
 		if err != nil || len(response.Steps) > 0 || len(response.Stop) > 0 || claim.wait == 0 {
 			return response, err
@@ -103,7 +106,10 @@ func (e *Engine) newClaim(worker uuid.UUID, r api.ClaimRequest) (claim, error) {
 	}
 	c.tags = workerTags(r.Tags, r.Capabilities)
 	if len(c.tags) == 0 {
-		c.tags = e.workers.tagsOf(worker)
+		c.tags = e.workers.known(worker).tags
+	}
+	if e.tokens.narrow {
+		c.tags = e.tokens.allowed(e.workers.known(worker).token, c.tags)
 	}
 	return c, nil
 }

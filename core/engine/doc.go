@@ -6,4 +6,5 @@
 //	transition.go  reports become changes, in batches       start.go, complete.go what workers report
 //	cancel.go      people stop jobs                         sweep.go              what is overdue, on one replica
 //	waiters.go     long polls and who wakes them            workers.go, lease.go  who may do what
+//	tokens.go      what workers register with               revoke.go             who may do nothing any more
 package engine

@@ -24,6 +24,7 @@ type Config struct {
 	PollInterval     time.Duration // safety net of waiting claims; default 5 s
 	MaxStepBytes     int64         // what workers send of one step's log; 0: all
 	Seal             *seal.Key     // for what is secret; nil: a key that this process alone has
+	WorkerTokens     []WorkerToken // that workers register with; none: nobody can, but under DefaultToken as if it had no limits
 	Tally            *tally.Engine // what is counted; nil: for nobody
 	// Event is called for what the server says in the log of a job; nil: nothing is said.
 	Event func(ctx context.Context, job uuid.UUID, text string)
@@ -64,6 +65,7 @@ type Engine struct {
 	watchers watchers
 	leases   leaseCache
 	workers  workerCache
+	tokens   *tokens
 	known    workspaceCache
 	started  time.Time
 
@@ -81,6 +83,7 @@ func New(store Store, workspaces Workspaces, logger *slog.Logger, config Config)
 		started: time.Now(), notify: make(chan struct{}, 1),
 	}
 	e.relatives.wake = make(chan struct{}, 1)
+	e.tokens = newTokens(e.config.WorkerTokens)
 	e.workers.heard = map[uuid.UUID]time.Time{}
 	e.creations = newBatcher(e.writeCreations)
 	e.transitions = newBatcher(e.writeTransitions)

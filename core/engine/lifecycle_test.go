@@ -300,7 +300,7 @@ func TestWhyAStepWaits(t *testing.T) {
 func TestSupersededWorkerIsTold(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t, flow(map[string]core.FlowStep{"a": {}}), engine.Config{})
-	first, err := b.Register(t.Context(), api.Register{Name: "w", Tags: []string{"shell"}})
+	first, err := b.Register(t.Context(), engine.DefaultToken, api.Register{Name: "w", Tags: []string{"shell"}})
 	require.NoError(t, err)
 	_, err = b.AuthenticateWorker(t.Context(), first.Token)
 	require.NoError(t, err)
@@ -309,6 +309,6 @@ func TestSupersededWorkerIsTold(t *testing.T) {
 	require.Equal(t, core.CodeConflict, core.ErrorCode(err))
 	_, err = b.AuthenticateWorker(t.Context(), "nonsense")
 	require.Equal(t, core.CodeUnauthenticated, core.ErrorCode(err))
-	_, err = b.Register(t.Context(), api.Register{Name: "w", Protocol: 9})
+	_, err = b.Register(t.Context(), engine.DefaultToken, api.Register{Name: "w", Protocol: 9})
 	require.ErrorContains(t, err, "protocol 9")
 }

@@ -54,13 +54,15 @@ func (m *model) actions() map[string]action {
 		},
 		"race": func(rt *rapid.T) func() {
 			at, picks, reports := m.drawReports(rt)
-			rivals := rapid.SliceOfNDistinct(rapid.IntRange(0, 6), 1, 4, rapid.ID).Draw(rt, "rivals")
+			rivals := rapid.SliceOfNDistinct(rapid.IntRange(0, 7), 1, 4, rapid.ID).Draw(rt, "rivals")
 			return func() { m.race(at, m.pickRuns(picks[:1]), reports, rivals) }
 		},
 		"report with another lease": with(m.forge),
 		"save state":                with(m.saveState),
 		"cancel":                    with(func(at, n int) { m.cancel(at, m.job(n)) }),
 		"register":                  with(func(at, n int) { m.register(pick([]string{"first", "second", "third"}, n), n%2 == 0, at) }),
+		"revoke":                    with(func(at, n int) { m.revoke(at, m.worker(n)) }),
+		"restore":                   with(func(at, n int) { m.restore(at, m.worker(n)) }),
 		"heartbeat":                 with(m.heartbeat),
 		"fall silent":               with(m.fallSilent),
 		"restart":                   with(func(at, _ int) { m.restart(at % len(m.replicas)) }),
@@ -92,6 +94,7 @@ func (m *model) race(at int, runs []*run, reports []api.Completion, rivals []int
 		func() { m.silence(r.worker) },
 		func() { m.register(r.worker.name, at%2 == 0, at+1) },
 		func() { m.report(at+1, runs, reports[len(reports)-1:]) },
+		func() { m.revoke(at+1, r.worker) },
 	}
 	var group sync.WaitGroup
 	for _, i := range rivals {

@@ -105,8 +105,10 @@ type replica struct {
 
 // modelWorker is a worker process; that it was lost or superseded does not keep it from calling.
 type modelWorker struct {
-	id   uuid.UUID
-	name string
+	id       uuid.UUID
+	name     string
+	revoked  int  // when it was answered that it is; 0: it was not
+	restored bool // it may be let in again
 }
 
 // run is a claim that a worker has got.

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/engine"
 )
@@ -24,14 +26,17 @@ func (m *model) worker(n int) *modelWorker {
 func (m *model) register(name string, attachable bool, at int) *modelWorker {
 	var registered api.Registered
 	err := m.ask("register", at, func(e *engine.Engine) (err error) {
-		registered, err = e.Register(m.ctx, api.Register{Name: name, Tags: []string{"shell"}, Protocol: api.Protocol, Plugins: shellPlugin(attachable)})
+		registered, err = e.Register(m.ctx, engine.DefaultToken, api.Register{Name: name, Tags: []string{"shell"}, Protocol: api.Protocol, Plugins: shellPlugin(attachable)})
 		return err
 	})
+	if errors.Is(err, core.ErrWorkerRevoked) {
+		return nil
+	}
 	if err != nil {
 		m.problem("register: %s", err)
 		return nil
 	}
-	w := &modelWorker{uuid.MustParse(registered.WorkerID), name}
+	w := &modelWorker{id: uuid.MustParse(registered.WorkerID), name: name}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.workers = append(m.workers, w)
@@ -87,6 +92,9 @@ func (m *model) claim(at int, w *modelWorker, n int) []*run {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if w.revoked > 0 && w.revoked < begin && !w.restored && len(response.Steps) > 0 {
+		m.problems = append(m.problems, fmt.Sprintf("worker %s was revoked, and got %d steps", w.id, len(response.Steps)))
+	}
 	var runs []*run
 	for _, claim := range response.Steps {
 		if at, ok := m.cancelled[uuid.MustParse(claim.JobID)]; ok && at < begin {

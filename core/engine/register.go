@@ -18,7 +18,10 @@ import (
 // about its steps: what it had not started is ready again; what the new worker's plugins can attach to is handed over to
 // it; what else it was running has failed. The answer names the steps that were handed over, and the runs that the new
 // worker has to remove the remains of. If it is lost, the next registration under the name gets the same.
-func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, error) {
+//
+// token is the name of the token that the worker registers with, whose limits decide which names it may take, also from
+// workers with other tokens. A worker that shows its own token, too, only goes on under this one.
+func (e *Engine) Register(ctx context.Context, token string, r api.Register) (api.Registered, error) {
 	if err := checkRegister(r); err != nil {
 		return api.Registered{}, err
 	}
@@ -26,32 +29,38 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 	if err != nil {
 		return api.Registered{}, err
 	}
-	token := rand.Text()
-	worker := core.Worker{ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins}
+	worker := core.Worker{
+		ID: uuid.New(), Name: r.Name, Tags: workerTags(r.Tags, r.Capabilities), Version: r.Version, Plugins: plugins, Token: token,
+	}
+	if err := e.tokens.admit(token, worker.Name, worker.Tags); err != nil {
+		e.logger.WarnContext(ctx, "a worker is refused", "name", worker.Name, "token", token, "error", err)
+		return api.Registered{}, err
+	}
+	types = e.tokens.describable(token, types)
+	if r.WorkerToken != "" {
+		return e.renew(ctx, worker, types, r.WorkerToken)
+	}
+	own := rand.Text()
 	taking := &takeOver{worker: worker.ID, offered: offeredTypes(r.Plugins)}
 	var superseded []uuid.UUID
 	err = e.prepared(ctx, func(ready followers) (err error) {
 		taking.transition, taking.resumed = nil, nil
 		taking.settle = func(t *transition, more func([]core.StepID) error) error { return e.settle(t, ready, more) }
-		superseded, err = e.store.RegisterWorker(ctx, worker, types, hashToken(token), taking.decide)
+		superseded, err = e.store.RegisterWorker(ctx, worker, types, hashToken(own), taking.decide)
 		return err
 	})
 	if err != nil {
 		return api.Registered{}, err
 	}
-	e.logger.InfoContext(ctx, "worker registered", "worker", worker.ID, "name", worker.Name, "tags", worker.Tags)
+	e.logger.InfoContext(ctx, "worker registered", "worker", worker.ID, "name", worker.Name, "tags", worker.Tags, "token", token)
 	if len(superseded) > 0 {
 		failpoint.Hit("takeover.committed")
-		e.workers.supersede(superseded)
+		e.workers.refuse(superseded, errSuperseded)
 		for _, older := range superseded {
 			e.waiters.wakeWorker(older)
 		}
 	}
-	registered := api.Registered{
-		WorkerID: worker.ID.String(), Token: token, Resume: []api.Claim{}, Remove: []api.LostRun{},
-		MaxStepBytes:          e.config.MaxStepBytes,
-		HeartbeatIntervalSecs: min(30*time.Second, e.config.HeartbeatTimeout/3).Seconds(),
-	}
+	registered := e.registered(worker.ID, own)
 	if taking.transition != nil {
 		e.announce(ctx, taking.transition)
 		if registered.Resume, err = e.resumed(ctx, taking); err != nil {
@@ -72,6 +81,14 @@ func (e *Engine) Register(ctx context.Context, r api.Register) (api.Registered, 
 		}
 	}
 	return registered, nil
+}
+
+func (e *Engine) registered(id uuid.UUID, own string) api.Registered {
+	return api.Registered{
+		WorkerID: id.String(), Token: own, Resume: []api.Claim{}, Remove: []api.LostRun{},
+		MaxStepBytes:          e.config.MaxStepBytes,
+		HeartbeatIntervalSecs: min(30*time.Second, e.config.HeartbeatTimeout/3).Seconds(),
+	}
 }
 
 // Removed notes that nothing is left of lost runs that a worker was told of.

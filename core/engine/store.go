@@ -54,6 +54,12 @@ type Store interface {
 	// LostRuns returns what may be left of steps that ended without a word of a worker of this name, until ForgetRuns.
 	LostRuns(ctx context.Context, worker string) ([]core.HeldStep, error)
 	ForgetRuns(ctx context.Context, worker uuid.UUID, ids []core.StepID) error
+	// RevokeWorker revokes a worker and the one that has its name now, if that is another, and has takeOver decide about their
+	// running steps; RestoreWorker lets the name in again. Both return the workers that they have changed.
+	RevokeWorker(ctx context.Context, id uuid.UUID,
+		takeOver func(ctx context.Context, revoked []uuid.UUID, held []core.HeldStep, state *core.State,
+			more func([]core.StepID) error) (*core.Changes, error)) (revoked []uuid.UUID, err error)
+	RestoreWorker(ctx context.Context, id uuid.UUID) (restored []uuid.UUID, err error)
 	UpdateWorker(ctx context.Context, w core.Worker, types []core.ActionType) error
 	WorkerByToken(ctx context.Context, tokenHash []byte) (w core.Worker, superseded bool, err error)
 	Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error

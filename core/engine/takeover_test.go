@@ -25,7 +25,7 @@ func shellPlugin(attachable bool) []api.Plugin {
 // restart registers a worker under the name of w, and returns it with what it is told.
 func (w *worker) restart(attachable bool) (*worker, api.Registered) {
 	w.t.Helper()
-	registered, err := w.e.Register(w.t.Context(), api.Register{Name: "w", Tags: []string{"shell"}, Plugins: shellPlugin(attachable)})
+	registered, err := w.e.Register(w.t.Context(), engine.DefaultToken, api.Register{Name: "w", Tags: []string{"shell"}, Plugins: shellPlugin(attachable)})
 	require.NoError(w.t, err)
 	return &worker{w.t, w.e, uuid.MustParse(registered.WorkerID)}, registered
 }
@@ -119,7 +119,7 @@ func TestWhatCannotBeAttachedToIsRemoved(t *testing.T) {
 	job, states := b.states(t, id)
 	require.Equal(t, core.JobFailed, job)
 	require.Equal(t, core.StepFailed, states["a"])
-	_, err := b.Register(t.Context(), api.Register{Name: "w", Tags: []string{"shell"}})
+	_, err := b.Register(t.Context(), engine.DefaultToken, api.Register{Name: "w", Tags: []string{"shell"}})
 	require.NoError(t, err, "one that has no such plugin is not asked")
 	newer, registered := nobody.restart(true)
 	require.Len(t, registered.Remove, 1, "until it is known to be done")
@@ -245,7 +245,7 @@ func TestStepsThatEndBeforeTheyAreTakenOver(t *testing.T) {
 		require.Equal(t, []string{api.Accepted, api.Accepted}, w.report(succeed(held, ""), succeed(lost, "")))
 		return nil
 	}}, engine.Config{})
-	registered, err := replica.Register(t.Context(), api.Register{Name: "w", Tags: []string{"shell"}, Plugins: shellPlugin(true)})
+	registered, err := replica.Register(t.Context(), engine.DefaultToken, api.Register{Name: "w", Tags: []string{"shell"}, Plugins: shellPlugin(true)})
 	require.NoError(t, err)
 	require.Empty(t, registered.Resume)
 	for _, id := range []uuid.UUID{first, second} {

@@ -57,16 +57,20 @@ func workerTags(tags, capabilities []string) []string {
 // workerCache remembers the workers that called lately, and when.
 type workerCache struct {
 	mu      sync.Mutex
-	byToken map[string]*knownWorker
+	byToken map[string]*knownWorker // by the hash of the worker's own token
+	byID    map[uuid.UUID]*knownWorker
 	heard   map[uuid.UUID]time.Time // not noted in the database yet
+	changes int                     // how often what is stored of workers was changed here
 }
 
 type knownWorker struct {
-	id         uuid.UUID
-	tags       []string
-	superseded bool
-	loaded     time.Time
-	noted      time.Time // when the database last learnt that it lives
+	id      uuid.UUID
+	name    string
+	token   string // the name of the one that it registered with
+	tags    []string
+	refused error // why it is not let in; nil: it is
+	loaded  time.Time
+	noted   time.Time // when the database last learnt that it lives
 }
 
 // workerCacheTime is how long another replica's news of a worker may take to be heard here.
@@ -75,20 +79,20 @@ const workerCacheTime = 5 * time.Second
 // errSuperseded tells a worker that a newer one has taken its name.
 var errSuperseded = core.Errorf(core.CodeConflict, "superseded", "A newer worker has registered under this worker's name")
 
-// AuthenticateWorker returns the worker that a token belongs to. The call counts as a heartbeat.
+// AuthenticateWorker returns the worker that a token of its own belongs to. The call counts as a heartbeat.
 func (e *Engine) AuthenticateWorker(ctx context.Context, token string) (uuid.UUID, error) {
 	w, err := e.worker(ctx, token)
 	if err != nil {
 		return uuid.Nil, err
 	}
-	if w.superseded {
-		return uuid.Nil, errSuperseded
+	if w.refused != nil {
+		return uuid.Nil, w.refused
 	}
 	return w.id, e.noteHeartbeat(ctx, token, w)
 }
 
 // Heartbeat is for workers that have nothing else to say, for which authenticating is all that it takes, and for those
-// whose plugins have changed.
+// whose plugins have changed. What they offer then has to be within the limits of the token that they registered with.
 func (e *Engine) Heartbeat(ctx context.Context, worker uuid.UUID, r api.Heartbeat) error {
 	if r.Plugins == nil {
 		return nil
@@ -101,6 +105,12 @@ func (e *Engine) Heartbeat(ctx context.Context, worker uuid.UUID, r api.Heartbea
 		return err
 	}
 	tags := workerTags(r.Tags, nil)
+	if known := e.workers.known(worker); e.tokens.narrow {
+		if err := e.tokens.admit(known.token, known.name, tags); err != nil {
+			return err
+		}
+		types = e.tokens.describable(known.token, types)
+	}
 	if err := e.store.UpdateWorker(ctx, core.Worker{ID: worker, Tags: tags, Plugins: plugins}, types); err != nil {
 		return err
 	}
@@ -116,25 +126,52 @@ func (e *Engine) worker(ctx context.Context, token string) (knownWorker, error) 
 		defer e.workers.mu.Unlock()
 		return *known, nil
 	}
+	changes := e.workers.changes
 	e.workers.mu.Unlock()
 	w, superseded, err := e.store.WorkerByToken(ctx, []byte(key))
 	switch {
 	case core.ErrorCode(err) == core.CodeNotFound:
-		return knownWorker{}, core.Errorf(core.CodeUnauthenticated, "worker_unknown", "Invalid worker token")
+		return knownWorker{}, errWorkerUnknown
 	case err != nil:
 		return knownWorker{}, err
 	}
-	e.workers.mu.Lock()
-	defer e.workers.mu.Unlock()
-	if e.workers.byToken == nil {
-		e.workers.byToken = map[string]*knownWorker{}
+	fresh := &knownWorker{id: w.ID, name: w.Name, token: w.Token, tags: w.Tags, refused: e.refusal(&w, superseded), loaded: time.Now()}
+	if fresh.refused == errTokenChanged { //nolint:errorlint // the one that refusal returns
+		return *fresh, nil // is not kept: it may be let in again at any time
 	}
-	fresh := &knownWorker{id: w.ID, tags: w.Tags, superseded: superseded, loaded: time.Now()}
-	if known != nil {
-		fresh.noted = known.noted
-	}
-	e.workers.byToken[key] = fresh
+	e.workers.keep(key, fresh, changes)
 	return *fresh, nil
+}
+
+var errWorkerUnknown = core.Errorf(core.CodeUnauthenticated, "worker_unknown", "Invalid worker token")
+
+// refusal is why a worker is not let in, though its token is right.
+func (e *Engine) refusal(w *core.Worker, superseded bool) error {
+	switch {
+	case !w.RevokedAt.IsZero():
+		return core.ErrWorkerRevoked
+	case superseded:
+		return errSuperseded
+	case e.tokens.admit(w.Token, w.Name, w.Tags) != nil:
+		return errTokenChanged
+	}
+	return nil
+}
+
+// keep keeps what was read of a worker. What was read before a change may be old, and is looked up again next time.
+func (c *workerCache) keep(key string, w *knownWorker, changes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.changes != changes {
+		w.loaded = time.Time{}
+	}
+	if c.byToken == nil {
+		c.byToken, c.byID = map[string]*knownWorker{}, map[uuid.UUID]*knownWorker{}
+	}
+	if older := c.byToken[key]; older != nil {
+		w.noted = older.noted
+	}
+	c.byToken[key], c.byID[w.id] = w, w
 }
 
 // noteHeartbeat writes a heartbeat at once if the worker may have been given up in the meantime, and otherwise leaves it
@@ -190,16 +227,31 @@ func (c *workerCache) noted(heard map[uuid.UUID]time.Time, written bool) {
 			c.heard[w.id] = at
 		case time.Since(w.loaded) > time.Hour:
 			delete(c.byToken, token)
+			delete(c.byID, w.id)
 		}
 	}
 }
 
-func (c *workerCache) supersede(ids []uuid.UUID) {
+// refuse notes that workers are not let in any more.
+func (c *workerCache) refuse(ids []uuid.UUID, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, w := range c.byToken {
-		if slices.Contains(ids, w.id) {
-			w.superseded = true
+	c.changes++
+	for _, id := range ids {
+		if w := c.byID[id]; w != nil {
+			w.refused = why
+		}
+	}
+}
+
+// forget has workers looked up anew.
+func (c *workerCache) forget(ids ...uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes++
+	for _, id := range ids {
+		if w := c.byID[id]; w != nil {
+			w.loaded = time.Time{}
 		}
 	}
 }
@@ -208,21 +260,17 @@ func (c *workerCache) supersede(ids []uuid.UUID) {
 func (c *workerCache) retag(id uuid.UUID, tags []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, w := range c.byToken {
-		if w.id == id {
-			w.tags = tags
-		}
+	if w := c.byID[id]; w != nil {
+		w.tags = tags
 	}
 }
 
-// tagsOf returns the tags with which a worker registered.
-func (c *workerCache) tagsOf(id uuid.UUID) []string {
+// known is what is known of a worker that called lately; of any other it is nothing.
+func (c *workerCache) known(id uuid.UUID) knownWorker {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, w := range c.byToken {
-		if w.id == id {
-			return w.tags
-		}
+	if w := c.byID[id]; w != nil {
+		return *w
 	}
-	return nil
+	return knownWorker{}
 }

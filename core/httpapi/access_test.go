@@ -45,7 +45,7 @@ type accessTable struct {
 
 	operator *bundle
 	callers  []accessCaller
-	worker   string    // id
+	worker   string    // id, of one that none of the callers is
 	user     string    // id
 	step     api.Claim // of a job of workspace default, which the first worker has claimed
 }
@@ -64,8 +64,9 @@ func newAccessTable(t *testing.T) *accessTable {
 	operator := b.as("operator")
 	a := &accessTable{bundle: b, operator: operator}
 	token, other := b.register("first"), b.register("second")
+	b.register("spare")
 	workers := into[[]api.Worker](t, operator.get("/api/workers"))
-	a.worker = workers[slices.IndexFunc(workers, func(w api.Worker) bool { return w.Name == "first" })].WorkerID
+	a.worker = workers[slices.IndexFunc(workers, func(w api.Worker) bool { return w.Name == "spare" })].WorkerID
 	viewer, err := b.store.UserByEmail(t.Context(), "viewer@example.org")
 	require.NoError(t, err)
 	a.user = viewer.ID.String()

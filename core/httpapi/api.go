@@ -37,7 +37,10 @@ type Engine interface {
 	Cancel(ctx context.Context, job uuid.UUID) (core.JobStatus, error)
 	WaitJob(ctx context.Context, job uuid.UUID) error
 
-	Register(ctx context.Context, r api.Register) (api.Registered, error)
+	AuthenticateToken(token string) (name string, err error)
+	Register(ctx context.Context, token string, r api.Register) (api.Registered, error)
+	Revoke(ctx context.Context, worker uuid.UUID) (engine.GivenUp, error)
+	Restore(ctx context.Context, worker uuid.UUID) error
 	AuthenticateWorker(ctx context.Context, token string) (uuid.UUID, error)
 	Heartbeat(ctx context.Context, worker uuid.UUID, r api.Heartbeat) error
 	Claim(ctx context.Context, worker uuid.UUID, r api.ClaimRequest, alive func() bool) (api.ClaimResponse, error)
@@ -102,7 +105,6 @@ type Config struct {
 	Plugins     func() []api.Plugin // that this server runs; nil: none
 	Metrics     http.Handler        // nil: not served here
 	Deliveries  *tally.Webhooks     // what is counted; nil: for nobody
-	WorkerToken string
 	Auth        *auth.Authenticator // nil: there are no users, and everybody may do everything
 	Passwords   bool                // are offered to sign in with
 	SignIn      SignIn              // nil: with passwords alone

@@ -30,8 +30,8 @@ func TestARequestGoesOnWithoutItsAuditEntry(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, nil))
 	server := httpapi.New(httpapi.Config{
-		Engine: engine.New(b.store, b.workspaces, slog.New(slog.DiscardHandler), engine.Config{}), Store: deaf{b.store},
-		Workspaces: b.workspaces, WorkerToken: workerToken, Logger: logger,
+		Engine: engine.New(b.store, b.workspaces, slog.New(slog.DiscardHandler), engine.Config{WorkerTokens: workerTokens}), Store: deaf{b.store},
+		Workspaces: b.workspaces, Logger: logger,
 	})
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)

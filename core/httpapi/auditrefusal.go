@@ -13,7 +13,7 @@ import (
 var auditedRoutes = map[string]string{
 	"executeTask": "job.execute", "cancelJob": "job.cancel", "refreshWorkspace": "workspace.refresh", "registerWorker": "worker.register",
 	"createUser": "user.create", "changeUser": "user.change", "createAPIKey": "api_key.create", "deleteAPIKey": "api_key.delete",
-	"listAudit": "audit.read",
+	"listAudit": "audit.read", "revokeWorker": "worker.revoke", "restoreWorker": "worker.restore",
 }
 
 // How many refusals are noted, of those who are not known and of all others: so many at once, and then so many a second.

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -17,6 +15,7 @@ import (
 
 type (
 	workerKey    struct{}
+	tokenKey     struct{}
 	grantKey     struct{}
 	principalKey struct{}
 )
@@ -161,11 +160,9 @@ func (a *API) authorizeWorker(c *fiber.Ctx, who who) error {
 		return unauthenticated("Invalid authorization header format")
 	}
 	if who == sharedToken {
-		got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(a.WorkerToken))
-		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			return unauthenticated("Invalid worker token")
-		}
-		return nil
+		name, err := a.Engine.AuthenticateToken(token)
+		c.Locals(tokenKey{}, name)
+		return err
 	}
 	if who == files && strings.HasPrefix(token, engine.WorkspaceTokenPrefix) {
 		grant, err := a.Engine.OpenWorkspaceToken(requestContext(c), token)

@@ -31,7 +31,16 @@ import (
 	"github.com/stroem/stroem/pluginapi"
 )
 
-const workerToken = "the shared worker token"
+// What workers register with: a token without limits, and one with.
+const (
+	workerToken  = "the shared worker token"
+	limitedToken = "the token of ci's workers"
+)
+
+var workerTokens = []engine.WorkerToken{
+	{Name: engine.DefaultToken, Secret: workerToken},
+	{Name: "ci", Secret: limitedToken, Workers: []string{"ci-*"}, Tags: []string{"shell", "gpu-?"}},
+}
 
 // workspaces are fixed, in memory; their tarballs are files of the test, one for each revision and digest.
 type workspaces struct {
@@ -170,11 +179,11 @@ func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle 
 	}, "other": {}}}
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, _ := coretest.Store(t)
-	eng := engine.New(store, ws, logger, engine.Config{})
+	eng := engine.New(store, ws, logger, engine.Config{WorkerTokens: workerTokens})
 	logs, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
 	require.NoError(t, err)
 	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws}
-	config := httpapi.Config{Engine: eng, Store: store, Logs: logs, Workspaces: ws, WorkerToken: workerToken, Logger: logger}
+	config := httpapi.Config{Engine: eng, Store: store, Logs: logs, Workspaces: ws, Logger: logger}
 	for _, option := range options {
 		option(b, &config)
 	}

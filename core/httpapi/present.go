@@ -81,6 +81,7 @@ func presentWorker(w *core.Worker) api.Worker {
 	return api.Worker{
 		WorkerID: w.ID.String(), Name: w.Name, Status: string(w.Status), Tags: tags, Version: w.Version,
 		LastHeartbeat: optionalTime(w.LastHeartbeat), RegisteredAt: w.RegisteredAt.UTC(),
+		TokenName: w.Token, RevokedAt: optionalTime(w.RevokedAt),
 	}
 }
 

@@ -213,5 +213,5 @@ func TestFailedLoginsAreLimited(t *testing.T) {
 	entries := into[[]api.AuditEntry](t, b.as("admin").get("/api/audit?action=auth.login&target=viewer@example.org"))
 	require.Len(t, entries, 4)
 	require.Equal(t, "denied", entries[0].Result)
-	require.Equal(t, "127.0.0.1", entries[0].RemoteAddress)
+	require.Equal(t, "127.0.0.1", *entries[0].RemoteAddress)
 }

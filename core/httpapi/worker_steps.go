@@ -21,7 +21,8 @@ func (a *API) registerWorker(c *fiber.Ctx) error {
 		return err
 	}
 	ctx := requestContext(c)
-	registered, err := a.Engine.Register(ctx, request)
+	token, _ := c.Locals(tokenKey{}).(string)
+	registered, err := a.Engine.Register(ctx, token, request)
 	a.auditRegistration(c, request, registered, err)
 	if err != nil {
 		return err

@@ -47,3 +47,36 @@ func (a *API) getWorker(c *fiber.Ctx) error {
 	}
 	return c.JSON(detail)
 }
+
+func (a *API) revokeWorker(c *fiber.Ctx) error {
+	id, err := uuidParam(c, "worker")
+	if err != nil {
+		return err
+	}
+	given, err := a.Engine.Revoke(requestContext(c), id)
+	if err != nil {
+		return err
+	}
+	w, err := a.Store.GetWorker(requestContext(c), id)
+	if err != nil {
+		return err
+	}
+	a.audit(c, "worker.revoke", w.Name, core.AuditOK, map[string]any{"worker_id": id.String(), "requeued": given.Requeued, "ended": given.Ended})
+	return c.JSON(api.RevokedWorker{Worker: presentWorker(&w), Requeued: given.Requeued, Ended: given.Ended})
+}
+
+func (a *API) restoreWorker(c *fiber.Ctx) error {
+	id, err := uuidParam(c, "worker")
+	if err != nil {
+		return err
+	}
+	if err := a.Engine.Restore(requestContext(c), id); err != nil {
+		return err
+	}
+	w, err := a.Store.GetWorker(requestContext(c), id)
+	if err != nil {
+		return err
+	}
+	a.audit(c, "worker.restore", w.Name, core.AuditOK, map[string]any{"worker_id": id.String()})
+	return c.JSON(presentWorker(&w))
+}

@@ -11,13 +11,14 @@ import (
 )
 
 // claimReady takes the first steps of each route by priority, then by the time at which they became ready. It locks up
-// to the limit in each route until it commits.
+// to the limit in each route until it commits. A worker that was revoked gets none, also where that was not heard of yet.
 const claimReady = `
 	with candidate as materialized (
 		select q.step_id from unnest($1::int[]) as r (route_id), lateral (
 			select step_id, priority, ready_at from job_step
 			where route_id = r.route_id and status = 'ready'
 			order by priority desc, ready_at, step_id limit $2 for update skip locked) q
+		where not exists (select from worker where worker_id = $3 and revoked_at is not null)
 		order by q.priority desc, q.ready_at, q.step_id limit $2),
 	numbered as (select step_id, row_number() over () as n from candidate)
 	update job_step s

@@ -6,4 +6,5 @@ const (
 	CountRunning    = countRunning
 	CountOpen       = countOpen
 	FindUnclaimable = findUnclaimable
+	ClaimReady      = claimReady
 )

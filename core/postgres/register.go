@@ -51,18 +51,29 @@ func supersede(ctx context.Context, tx pgx.Tx, w core.Worker, tokenHash []byte) 
 	if err != nil {
 		return nil, fmt.Errorf("encode tags: %w", err)
 	}
-	batch := &pgx.Batch{}
+	batch, revoked := &pgx.Batch{}, false
 	// The next statement sees what the holder of the lock before has committed.
-	batch.Queue("select pg_advisory_xact_lock(hashtextextended('worker ' || current_schema() || ' ' || $1, 0))", w.Name)
+	batch.Queue(lockName, w.Name)
+	batch.Queue("select exists (select from worker where name = $1 and revoked_at is not null)", w.Name).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&revoked) })
 	batch.Queue(`update worker set status = 'inactive', superseded_by = $1
 		where name = $2 and superseded_by is null returning worker_id`, w.ID, w.Name).Query(func(rows pgx.Rows) (err error) {
 		older, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 		return err
 	})
-	batch.Queue(`insert into worker (worker_id, name, capabilities, tags, version, plugins, token_hash, last_heartbeat)
-		values ($1, $2, $3, $3, $4, $5, $6, now())`, w.ID, w.Name, tags, w.Version, w.Plugins, tokenHash)
-	return older, tx.SendBatch(ctx, batch).Close()
+	batch.Queue(`insert into worker (worker_id, name, capabilities, tags, version, plugins, token_hash, token_name, last_heartbeat)
+		values ($1, $2, $3, $3, $4, $5, $6, $7, now())`, w.ID, w.Name, tags, w.Version, w.Plugins, tokenHash, w.Token)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, err
+	}
+	if revoked {
+		return nil, core.ErrWorkerRevoked
+	}
+	return older, nil
 }
+
+// lockName has registrations under a name, and what is decided about it, come one after the other.
+const lockName = "select pg_advisory_xact_lock(hashtextextended('worker ' || current_schema() || ' ' || $1, 0))"
 
 // takeOver locks the steps of workers as every transition does, and writes what is decided. It asks also when there are none
 // any more: what was decided in an attempt before does not hold then.

@@ -29,12 +29,13 @@ func (s *Store) RemoveJobs(ctx context.Context, before time.Time, limit int) (in
 	return int(tag.RowsAffected()), nil
 }
 
-// RemoveWorkers removes up to limit workers that are inactive and were last heard of before a time, and returns how many.
+// RemoveWorkers removes up to limit workers that are inactive and were last heard of before a time, and returns how many. Those
+// that are revoked stay: they keep their names from registering.
 func (s *Store) RemoveWorkers(ctx context.Context, before time.Time, limit int) (int, error) {
 	tag, err := s.read.Exec(ctx, `delete from worker where worker_id in (
-		select worker_id from worker w where status = 'inactive' and coalesce(last_heartbeat, registered_at) < $1
+		select worker_id from worker w where status = 'inactive' and revoked_at is null and coalesce(last_heartbeat, registered_at) < $1
 			and not exists (select from job_step s where s.worker_id = w.worker_id and s.status = 'running')
-		limit $2) and status = 'inactive'`, before, limit)
+		limit $2) and status = 'inactive' and revoked_at is null`, before, limit)
 	if err != nil {
 		return 0, fmt.Errorf("remove old workers: %w", err)
 	}

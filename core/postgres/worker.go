@@ -12,14 +12,15 @@ import (
 	"github.com/stroem/stroem/core"
 )
 
-// UpdateWorker stores what a worker's plugins have become.
+// UpdateWorker stores what a worker's plugins have become, and under which token it is let in now; "" leaves that as it is.
 func (s *Store) UpdateWorker(ctx context.Context, w core.Worker, types []core.ActionType) error {
 	tags, err := json.Marshal(w.Tags)
 	if err != nil {
 		return fmt.Errorf("encode tags: %w", err)
 	}
 	err = pgx.BeginFunc(ctx, s.read, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "update worker set tags = $2, plugins = $3 where worker_id = $1", w.ID, tags, w.Plugins); err != nil {
+		if _, err := tx.Exec(ctx, "update worker set tags = $2, plugins = $3, token_name = coalesce(nullif($4, ''), token_name) where worker_id = $1",
+			w.ID, tags, w.Plugins, w.Token); err != nil {
 			return err
 		}
 		return saveActionTypes(ctx, tx, types)
@@ -43,8 +44,8 @@ func (s *Store) WorkerByToken(ctx context.Context, tokenHash []byte) (w core.Wor
 	return w, superseded, nil
 }
 
-// Heartbeats notes that workers were heard of at the given times, and makes those of them active that are not
-// superseded. Workers are locked by id, here and in DeactivateWorkers: replicas may hear of the same ones.
+// Heartbeats notes that workers were heard of at the given times, and makes those of them active that are neither
+// superseded nor revoked. Workers are locked by id, here and in DeactivateWorkers: replicas may hear of the same ones.
 func (s *Store) Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) error {
 	ids, times := make([]uuid.UUID, 0, len(heard)), make([]time.Time, 0, len(heard))
 	for id, at := range heard {
@@ -55,7 +56,7 @@ func (s *Store) Heartbeats(ctx context.Context, heard map[uuid.UUID]time.Time) e
 			select worker_id from worker where worker_id = any($1) order by worker_id for no key update)
 		update worker w
 		set last_heartbeat = greatest(w.last_heartbeat, now() - ($3::timestamptz - h.at)),
-			status = case when w.superseded_by is null then 'active' else w.status end
+			status = case when w.superseded_by is null and w.revoked_at is null then 'active' else w.status end
 		from locked join unnest($1::uuid[], $2::timestamptz[]) as h (worker_id, at) using (worker_id)
 		where w.worker_id = locked.worker_id`, ids, times, time.Now())
 	if err != nil {
@@ -92,13 +93,13 @@ func (s *Store) DeactivateWorkers(ctx context.Context, timeout time.Duration) ([
 	return ids, nil
 }
 
-// ListWorkers returns workers, active ones first, then the newest registration; total counts all.
+// ListWorkers returns workers, active ones first, then those that are revoked, then the newest registration; total counts all.
 func (s *Store) ListWorkers(ctx context.Context, limit, offset int) (workers []core.Worker, total int, err error) {
 	if err := s.read.QueryRow(ctx, "select count(*) from worker").Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count workers: %w", err)
 	}
 	rows, err := s.read.Query(ctx, "select "+workerColumns+` from worker
-		order by status, registered_at desc, worker_id limit $1 offset $2`, limit, offset)
+		order by status, revoked_at is null, registered_at desc, worker_id limit $1 offset $2`, limit, offset)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list workers: %w", err)
 	}
@@ -135,12 +136,14 @@ func (s *Store) GetWorker(ctx context.Context, id uuid.UUID) (core.Worker, error
 	return w, nil
 }
 
-const workerColumns = "worker_id, name, status, tags, version, plugins, last_heartbeat, registered_at"
+const workerColumns = "worker_id, name, status, tags, version, plugins, last_heartbeat, registered_at, token_name, revoked_at"
 
 func scanWorker(row pgx.CollectableRow, more ...any) (core.Worker, error) {
 	var w core.Worker
-	var heartbeat *time.Time
-	err := row.Scan(append([]any{&w.ID, &w.Name, &w.Status, &w.Tags, &w.Version, &w.Plugins, &heartbeat, &w.RegisteredAt}, more...)...)
-	w.LastHeartbeat = value(heartbeat)
+	var heartbeat, revoked *time.Time
+	err := row.Scan(append([]any{
+		&w.ID, &w.Name, &w.Status, &w.Tags, &w.Version, &w.Plugins, &heartbeat, &w.RegisteredAt, &w.Token, &revoked,
+	}, more...)...)
+	w.LastHeartbeat, w.RevokedAt = value(heartbeat), value(revoked)
 	return w, err
 }

@@ -112,6 +112,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
 		UnclaimableLimit: s.config.Recovery.Unclaimable,
+		WorkerTokens:     s.workerTokens(),
 		MaxStepBytes:     int64(s.config.LogStorage.MaxStepBytes), Seal: key, Tally: &counted.Engine,
 		Event: func(ctx context.Context, job uuid.UUID, text string) {
 			if err := logs.Event(ctx, job, text); err != nil {
@@ -142,7 +143,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	defer func() { err = errors.Join(err, stopMetrics()) }()
 	config := httpapi.Config{
 		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
-		WorkerToken: s.config.WorkerToken.Reveal(), Logger: s.logger,
+		Logger: s.logger,
 		Policy: s.accessPolicy(), Proxies: s.trustedProxies(), WebhookRate: s.webhookRate(), Logins: ratelimit.NewLogins(s.config.Limits.LoginPerMinute),
 	}
 	if s.config.Metrics.Enabled && s.config.Metrics.Listen == "" {
@@ -198,6 +199,18 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	}
 	_ = listener.Close() // which Shutdown does, unless serving had not begun
 	return <-served
+}
+
+// workerTokens are the tokens that workers register with.
+func (s *Server) workerTokens() []engine.WorkerToken {
+	var tokens []engine.WorkerToken
+	if token := s.config.WorkerToken; token != "" {
+		tokens = append(tokens, engine.WorkerToken{Name: engine.DefaultToken, Secret: token.Reveal()})
+	}
+	for name, t := range s.config.WorkerTokens {
+		tokens = append(tokens, engine.WorkerToken{Name: name, Secret: t.Token.Reveal(), Workers: t.Workers, Tags: t.Tags})
+	}
+	return tokens
 }
 
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {

@@ -35,6 +35,8 @@ func refused(err error) bool {
 		return false
 	case answer.Status == http.StatusRequestEntityTooLarge:
 		return true
+	case answer.Code == "worker_token_changed": // servers that do not agree, for a moment
+		return false
 	default:
 		return answer.Code != "" && answer.Status != http.StatusRequestTimeout && answer.Status != http.StatusTooManyRequests
 	}

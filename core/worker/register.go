@@ -26,7 +26,7 @@ func (w *Worker) prepare() error {
 func (w *Worker) register(ctx context.Context) (api.Registered, error) {
 	var delay backoff
 	for {
-		request := api.Register{Name: w.Name, Tags: w.tags(), Version: w.Version, Protocol: api.Protocol, Plugins: w.plugins()}
+		request := w.introduction()
 		registered, err := w.Client.Register(ctx, request)
 		if err == nil {
 			w.told = request.Plugins
@@ -41,6 +41,28 @@ func (w *Worker) register(ctx context.Context) (api.Registered, error) {
 			return registered, err
 		}
 	}
+}
+
+func (w *Worker) introduction() api.Register {
+	return api.Register{Name: w.Name, Tags: w.tags(), Version: w.Version, Protocol: api.Protocol, Plugins: w.plugins()}
+}
+
+// renew introduces the worker once more, as the one that it is, because the server's configuration has changed: what runs goes
+// on. A refusal ends the session.
+func (s *session) renew(ctx context.Context) error {
+	s.renewing.Lock()
+	defer s.renewing.Unlock()
+	request := s.introduction()
+	request.WorkerToken = s.identity.Token
+	_, err := s.Client.Register(ctx, request)
+	if s.note(err) == nil {
+		s.Logger.InfoContext(ctx, "the server's worker tokens have changed; this worker goes on", "worker", s.identity.WorkerID)
+		return nil
+	}
+	if refused(err) {
+		s.end(fmt.Errorf("register: %w", err))
+	}
+	return err
 }
 
 // heartbeatInterval is what the server asks for, within reason.

@@ -16,6 +16,9 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusUnauthorized, api.Error{Error: "Invalid worker token", Code: "unauthenticated"})
 		return
 	}
+	if s.renew(w, request) {
+		return
+	}
 	token := rand.Text()
 	identity := api.Registered{WorkerID: "id of " + request.Name, Token: token, HeartbeatIntervalSecs: s.interval, MaxStepBytes: s.maxBytes}
 	s.do(func() {
@@ -26,6 +29,25 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 		s.workers[token] = &registered{Register: request}
 	})
 	answer(w, http.StatusOK, identity)
+}
+
+// renew answers workers that go on as the ones that they are, and those that are not let in.
+func (s *server) renew(w http.ResponseWriter, request api.Register) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.announce()
+	known := s.workers[request.WorkerToken]
+	switch {
+	case s.denied != "":
+		answer(w, http.StatusForbidden, api.Error{Error: s.denied, Code: s.denied})
+	case known != nil:
+		known.changed = false
+		s.renewals++
+		answer(w, http.StatusOK, api.Registered{WorkerID: "id of " + request.Name, Token: request.WorkerToken, HeartbeatIntervalSecs: s.interval})
+	default:
+		return false
+	}
+	return true
 }
 
 // handOver gives the steps that can be taken up to a worker; s.mu is held.

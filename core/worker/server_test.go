@@ -41,6 +41,8 @@ type server struct {
 	granted  func()        // called before steps are handed out
 	remove   []api.LostRun // that the next worker is told of
 	removed  []int64       // that workers have reported
+	denied   string        // the code of answers to workers that register, "" for none
+	renewals int
 }
 
 // completion is what a worker reports of a step.
@@ -49,6 +51,8 @@ type completion = api.Completion
 type registered struct {
 	api.Register
 	superseded bool
+	revoked    bool
+	changed    bool // it has to register again, as the same one
 }
 
 // step is a step as the server sees it.
@@ -252,6 +256,10 @@ func (s *server) authenticate(r *http.Request) (token string, err error) {
 	switch known := s.workers[token]; {
 	case known == nil:
 		return "", &httpError{http.StatusUnauthorized, "worker_unknown"}
+	case known.revoked:
+		return "", &httpError{http.StatusForbidden, "worker_revoked"}
+	case known.changed:
+		return "", &httpError{http.StatusUnauthorized, "worker_token_changed"}
 	case known.superseded:
 		return "", &httpError{http.StatusConflict, "superseded"}
 	default:

@@ -29,6 +29,7 @@ type session struct {
 	stopWork context.CancelCauseFunc
 
 	identity api.Registered
+	renewing sync.Mutex
 	cleared  atomic.Bool // what workers before this one left behind is gone: work may be taken
 	slots    *slots
 	steps    running
@@ -39,17 +40,18 @@ type session struct {
 
 func newSession(ctx context.Context, w *Worker, identity api.Registered) *session {
 	s := &session{
-		Worker: w, server: w.Client.WithToken(identity.Token), heartbeat: heartbeatInterval(identity), maxBytes: identity.MaxStepBytes,
+		Worker: w, heartbeat: heartbeatInterval(identity), maxBytes: identity.MaxStepBytes,
 		identity: identity, slots: newSlots(w.Slots), ended: make(chan finished, w.Slots), wanted: make(chan struct{}, 1),
 	}
+	s.server = w.Client.WithToken(identity.Token).WithRenewal(s.renew)
 	s.calls, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.claims, s.stopClaims = context.WithCancel(s.calls)
 	s.work, s.stopWork = context.WithCancelCause(s.calls)
 	return s
 }
 
-// serve works until ctx or abort ends, as Worker.Run says. It returns ErrSuperseded or errUnknown when the server has
-// given up this worker; what was running has then been stopped.
+// serve works until ctx or abort ends, as Worker.Run says. It returns ErrSuperseded, ErrRevoked, errUnknown or why the server does
+// not let this worker go on when it has given it up; what was running has then been stopped.
 func (s *session) serve(ctx, abort context.Context) error {
 	var loops sync.WaitGroup
 	finish := s.clear()         //nolint:contextcheck // it ends with the session
@@ -121,6 +123,8 @@ func (s *session) note(err error) error {
 		s.lastCall.Store(time.Now().UnixNano())
 	case client.IsCode(err, "superseded"):
 		s.end(ErrSuperseded)
+	case client.IsCode(err, "worker_revoked"):
+		s.end(ErrRevoked)
 	case client.IsCode(err, "worker_unknown"):
 		s.end(errUnknown)
 	}

@@ -39,7 +39,7 @@ type Runners interface {
 type Options struct {
 	Name        string
 	Version     string
-	Client      *client.Client // with the shared worker token
+	Client      *client.Client // with a token that workers register with
 	Runners     Runners
 	Changed     func() <-chan struct{} // a channel that is closed when Runners offer other action types; nil: they never do
 	Plugins     func() []api.Plugin    // what is told of them to the server; may be nil
@@ -67,6 +67,9 @@ type Worker struct {
 // ErrSuperseded ends a worker whose name a newer one has taken.
 var ErrSuperseded = errors.New("a newer worker has registered under this worker's name")
 
+// ErrRevoked ends a worker that somebody has revoked.
+var ErrRevoked = errors.New("this worker was revoked; it is let in again after: stroem worker revoke NAME --undo")
+
 // errUnknown ends a session, because the server does not know the worker any more.
 var errUnknown = errors.New("the server does not know this worker")
 
@@ -88,7 +91,8 @@ func New(o Options) *Worker {
 }
 
 // Run works until ctx ends; then it takes no more steps, lets the running ones finish within the drain time, stops what
-// is left, and reports everything. It returns ErrSuperseded when another worker took the name, and nil after a drain.
+// is left, and reports everything. It returns ErrSuperseded when another worker took the name, ErrRevoked when the server was
+// told not to let it in, and nil after a drain.
 // Ending abort at any time stops the running steps at once. When Run returns, none is left.
 func (w *Worker) Run(ctx, abort context.Context) error {
 	if err := w.prepare(); err != nil {
