@@ -67,6 +67,63 @@ func TestIssuerIsAnnounced(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestMixUp: a provider that is trusted as well does not get its people in as those of another one.
+func TestMixUp(t *testing.T) {
+	t.Parallel()
+	const theirs = base + "/api/auth/oidc/other/callback"
+	other := openid.Start(t, theirs)
+	other.SetUser("mallory", openid.User{Subject: "ada-1", Password: "pw", Claims: ada.Claims})
+	d := newDesk(t, func(o *oidc.Options) {
+		p := o.Providers["corp"]
+		p.Issuer = other.Issuer
+		o.Providers["other"] = p
+	})
+	answer := func() url.Values {
+		redirect, _, err := d.Begin(t.Context(), "other")
+		require.NoError(t, err)
+		back, err := other.Approve(t.Context(), redirect, "mallory", "pw")
+		require.NoError(t, err)
+		return back.Query()
+	}
+	for name, c := range map[string]struct {
+		change func(foreign, own url.Values)
+		reason string
+	}{
+		"as it is":       {func(url.Values, url.Values) {}, oidc.ReasonStateMismatch},
+		"with our state": {func(foreign, own url.Values) { foreign.Set("state", own.Get("state")) }, oidc.ReasonExchangeFailed},
+		"with its own name": {func(foreign, own url.Values) {
+			foreign.Set("state", own.Get("state"))
+			foreign.Set("iss", other.Issuer)
+		}, oidc.ReasonIssuerMismatch},
+		"with the right one": {func(foreign, own url.Values) {
+			foreign.Set("state", own.Get("state"))
+			foreign.Set("iss", d.provider.Issuer)
+		}, oidc.ReasonExchangeFailed},
+	} {
+		own, cookie := d.begin("ada")
+		foreign := answer()
+		c.change(foreign, own)
+		_, err := d.finish(foreign, cookie)
+		require.NotNil(t, d.refusal(err, c.reason), name)
+	}
+
+	// Its ID token, signed by itself and for us, in the place of ours.
+	var stolen string
+	other.Lie(openid.Lies{IDToken: func(honest openid.Token) string {
+		stolen = honest.Raw
+		return honest.Raw
+	}})
+	redirect, cookie, err := d.Begin(t.Context(), "other")
+	require.NoError(t, err)
+	back, err := other.Approve(t.Context(), redirect, "mallory", "pw")
+	require.NoError(t, err)
+	_, err = d.Finish(t.Context(), "other", back.Query(), cookie)
+	require.NoError(t, err)
+	d.provider.Lie(openid.Lies{IDToken: func(openid.Token) string { return stolen }})
+	_, err = d.signIn("ada")
+	d.requireReason(err, oidc.ReasonIDTokenInvalid)
+}
+
 // TestProviderError: what a provider says is shown as one short line, and without the state of the sign-in not at all.
 func TestProviderError(t *testing.T) {
 	t.Parallel()

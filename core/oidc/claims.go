@@ -43,7 +43,7 @@ func (r *remote) identify(ctx context.Context, p *provider, idToken *goidc.IDTok
 		maps.Copy(more, claims)
 		claims = more
 	}
-	email, verified := text(claims["email"]), isTrue(claims["email_verified"])
+	email, verified := text(claims["email"]), p.AssumeEmailVerified || isTrue(claims["email_verified"])
 	if err := p.acceptEmail(email, verified); err != nil {
 		return Identity{}, err
 	}
@@ -83,7 +83,7 @@ func (p *provider) acceptEmail(email string, verified bool) error {
 			"%s did not tell your e-mail address. It may need one in your account there, or the scope email for this client.", p.DisplayName)
 	case len(email) > maxEmail, local == "", domain == "", strings.Contains(domain, "@"), deceptive(email):
 		return refuse(codeRefused, ReasonEmailInvalid, nil, "Your e-mail address at %s cannot be used here.", p.DisplayName)
-	case !verified && !p.AssumeEmailVerified:
+	case !verified:
 		return refuse(codeRefused, ReasonEmailUnverified, nil, "Your e-mail address is not verified at %s. Verify it there and sign in again.", p.DisplayName)
 	}
 	same := func(allowed string) bool { return strings.EqualFold(allowed, domain) }

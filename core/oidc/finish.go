@@ -21,7 +21,7 @@ type Identity struct {
 	Provider      string // its id
 	Subject       string // who it is there, for good
 	Email         string
-	EmailVerified bool // false only if the provider is configured with AssumeEmailVerified
+	EmailVerified bool // by the provider, or assumed of it as configured: others are refused
 	Name          string
 	Role          core.Role // "": nothing is configured that says it
 	Groups        []string  // sorted
@@ -32,7 +32,7 @@ const finishTimeout = 20 * time.Second
 
 // Finish takes what a browser came back with, the query of the callback's address and the cookie of [SignIn.Begin], and returns
 // who it is. The cookie is good for nothing afterwards, whatever is returned. Errors are of [core.Error] with one of the
-// reasons of this package; they have been logged.
+// reasons of this package, and have been logged but for [ReasonUnknownProvider].
 func (s *SignIn) Finish(ctx context.Context, provider string, query url.Values, cookie string) (Identity, error) {
 	p, ok := s.providers[provider]
 	if !ok {

@@ -150,7 +150,8 @@ func (s *SignIn) keep(ctx context.Context, p *provider) {
 }
 
 // Begin returns where to send a browser that is to sign in with the provider, and the cookie that has to come back with it. It
-// waits a moment for a provider that was not reached before. Errors are of [core.Error], and have been logged.
+// waits a moment for a provider that was not reached before. Errors are of [core.Error], and have been logged but for the one
+// that there is no such provider, [core.CodeNotFound].
 func (s *SignIn) Begin(ctx context.Context, provider string) (redirect, cookie string, err error) {
 	p, ok := s.providers[provider]
 	if !ok {
