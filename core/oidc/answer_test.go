@@ -261,6 +261,10 @@ func TestCookieExpires(t *testing.T) {
 	}})
 	_, err = d.finish(query, cookie)
 	require.NoError(t, err)
+
+	d.provider.Lie(openid.Lies{})
+	_, err = d.signIn("ada")
+	d.requireReason(err, oidc.ReasonIDTokenInvalid) // by the same clock its five minutes have passed
 }
 
 // TestProviderGoesAway between the two: an answer that cannot be checked is refused, without a word of it in the log.

@@ -113,6 +113,18 @@ func TestUserInfo(t *testing.T) {
 	_, err = d.signIn("ada")
 	d.requireReason(err, oidc.ReasonEmailUnverified)
 
+	// What is signed counts more.
+	d.provider.Lie(openid.Lies{
+		IDToken: func(honest openid.Token) string {
+			return honest.With(map[string]any{"email": nil, "groups": []string{"dev"}})
+		},
+		UserInfo: func(claims map[string]any) { claims["groups"] = []string{"sre"} },
+	})
+	identity, err = d.signIn("ada")
+	require.NoError(t, err)
+	require.Equal(t, []string{"dev"}, identity.Groups)
+	require.Empty(t, identity.Role)
+
 	// That an address is verified does not say so of another one.
 	d.provider.Lie(openid.Lies{
 		IDToken:  func(honest openid.Token) string { return honest.With(map[string]any{"email": nil}) },

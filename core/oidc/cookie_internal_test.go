@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,6 +33,36 @@ func FuzzCookie(f *testing.F) {
 		require.Error(t, err, "taken for a cookie: %q", text)
 		require.Equal(t, attempt{}, got)
 	})
+}
+
+// TestCookieAlgorithm: the key alone does not make a cookie.
+func TestCookieAlgorithm(t *testing.T) {
+	t.Parallel()
+	c := cookies{key: []byte("0123456789abcdef0123456789abcdef"), now: time.Now}
+	good, err := c.make(attempt{State: "s", Nonce: "n", Verifier: "v", Provider: "p"})
+	require.NoError(t, err)
+	var claims cookieClaims
+	_, _, err = jwt.NewParser().ParseUnverified(good, &claims)
+	require.NoError(t, err)
+	for _, method := range []jwt.SigningMethod{jwt.SigningMethodHS256, jwt.SigningMethodHS384, jwt.SigningMethodHS512} {
+		text, err := jwt.NewWithClaims(method, claims).SignedString(c.key)
+		require.NoError(t, err)
+		_, err = c.read(text)
+		require.Equal(t, method == jwt.SigningMethodHS256, err == nil, "%s: %v", method.Alg(), err)
+	}
+	for name, change := range map[string]func(*cookieClaims){
+		"issuer":    func(c *cookieClaims) { c.Issuer = "other" },
+		"audience":  func(c *cookieClaims) { c.Audience = jwt.ClaimStrings{"stroem"} },
+		"no expiry": func(c *cookieClaims) { c.ExpiresAt = nil },
+		"no nonce":  func(c *cookieClaims) { c.Nonce = "" },
+	} {
+		changed := claims
+		change(&changed)
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, changed).SignedString(c.key)
+		require.NoError(t, err)
+		_, err = c.read(text)
+		require.Error(t, err, name)
+	}
 }
 
 // FuzzPrintable: whatever others write becomes one bounded line.
