@@ -49,7 +49,7 @@ demo: postgres build ## Run the sample workspace: a workflow that works and one 
 	scripts/demo
 
 .PHONY: test
-test: postgres node ## Run all tests, with the race detector
+test: postgres node chromium ## Run all tests, with the race detector
 	$(WITH_PG) $(TEST) $$($(WITHOUT_ENGINES))
 	$(WITH_PG) $(WITH_DOCKER) $(WITH_KUBE) $(TEST) -p 1 $(ENGINE_TESTS)
 
@@ -178,6 +178,10 @@ postgres: ## Install PostgreSQL where that can be done, else say how
 .PHONY: node
 node: ## Install Node where that can be done, else say how
 	@scripts/install-node
+
+.PHONY: chromium
+chromium: ## Install Chromium where that can be done, else say how
+	@scripts/install-chromium
 
 .PHONY: kube
 kube: ## Build the Kubernetes on which tests run, which takes minutes once, and install what it needs, or say how

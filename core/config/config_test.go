@@ -74,8 +74,8 @@ func TestServerEverything(t *testing.T) {
 				"internal": {ProviderType: "internal", DisplayName: "internal"},
 				"corp": {
 					ProviderType: "oidc", DisplayName: "Corp", IssuerURL: "https://id.example.com", ClientID: "c", ClientSecret: "s",
-					AllowedEmailDomains: []string{"example.com"}, DefaultRole: "viewer", RoleClaim: "groups",
-					RoleMap: map[string]string{"sre": "admin"},
+					Scopes: []string{"groups"}, AllowedEmailDomains: []string{"example.com"}, AssumeEmailVerified: true,
+					DefaultRole: "viewer", RoleClaim: "groups", RoleMap: map[string]string{"sre": "admin"}, GroupsClaim: "realm.groups",
 				},
 			},
 			InitialUser: &config.InitialUser{Email: "admin@example.com", Password: "first password"},
@@ -107,6 +107,18 @@ func TestServerEverything(t *testing.T) {
 		}},
 	}
 	require.Empty(t, cmp.Diff(want, got))
+}
+
+func TestBaseURLIsThePublicOne(t *testing.T) {
+	t.Parallel()
+	const auth = "auth: {jwt_secret: 0123456789abcdef0123456789abcdef, providers: {x: {provider_type: oidc, " +
+		"issuer_url: 'http://127.0.0.1:5556/dex', client_id: c, client_secret: s}}"
+	got, err := config.LoadServer(write(t, minimalServer+"public_url: https://a.example\n"+auth+"}\n"), []string{"HOME=/h"})
+	require.NoError(t, err)
+	require.Equal(t, "https://a.example", got.Auth.BaseURL)
+	got, err = config.LoadServer(write(t, minimalServer+"public_url: https://a.example\n"+auth+", base_url: https://b.example}\n"), []string{"HOME=/h"})
+	require.NoError(t, err)
+	require.Equal(t, "https://b.example", got.Auth.BaseURL)
 }
 
 func TestWorkerDefaults(t *testing.T) {

@@ -13,6 +13,9 @@ import (
 func TestProblems(t *testing.T) {
 	t.Parallel()
 	const jwt = "0123456789abcdef0123456789abcdef"
+	oidc := func(keys string) string {
+		return "public_url: https://a.example\nauth: {jwt_secret: " + jwt + ", providers: {corp: {provider_type: oidc, client_id: c, client_secret: s, " + keys + "}}}"
+	}
 	for name, test := range map[string]struct {
 		yaml, env string
 		want      []string // each is part of one problem, in order
@@ -58,7 +61,15 @@ func TestProblems(t *testing.T) {
 		"token limit":      {minimalServer + "worker_tokens: {a: {token: 0123456789abcdef, workspaces: [ops]}}", "", []string{"worker_tokens.a.workspaces: unknown key; known here: token, workers, tags"}},
 		"auth empty":       {minimalServer + "auth:", "", []string{"auth.jwt_secret: is required"}},
 		"short secret":     {minimalServer + "auth: {jwt_secret: short}", "", []string{"auth.jwt_secret: has 5 bytes and needs at least 32"}},
-		"oidc":             {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: oidc, issuer_url: https://i, client_id: c}}}", "", []string{"providers.x.client_secret: is required"}},
+		"oidc":             {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: oidc, issuer_url: https://i, client_id: c}}}", "", []string{"auth.base_url: is required for provider x, unless public_url is set", "providers.x.client_secret: is required"}},
+		"oidc http":        {minimalServer + oidc("issuer_url: http://id.example"), "", []string{"corp.issuer_url: must start with https://"}},
+		"oidc query":       {minimalServer + oidc("issuer_url: 'https://id.example?a=b'"), "", []string{"corp.issuer_url: must have neither"}},
+		"oidc scope":       {minimalServer + oidc("issuer_url: https://i, scopes: [groups roles]"), "", []string{`corp.scopes: "groups roles" is not a scope`}},
+		"oidc domains":     {minimalServer + oidc("issuer_url: https://i, allowed_email_domains: ['@example.com', '*.example.com']"), "", []string{`"@example.com" is not a domain`, `"*.example.com" is not a domain`}},
+		"oidc map":         {minimalServer + oidc("issuer_url: https://i, role_map: {sre: admin}"), "", []string{"corp.role_map: needs role_claim"}},
+		"oidc claim":       {minimalServer + oidc("issuer_url: https://i, role_claim: groups"), "", []string{"corp.role_claim: needs role_map"}},
+		"oidc roles":       {minimalServer + oidc("issuer_url: https://i, default_role: root, role_claim: groups, role_map: {sre: superuser, dev: ''}"), "", []string{`corp.default_role: "root" is not one of`, `role_map.sre: "superuser" is not one of admin, operator, viewer`, `role_map.dev: "" is not one of`}},
+		"oidc name":        {minimalServer + strings.Replace(oidc("issuer_url: https://i"), "corp", "'a/b'", 1), "", []string{"auth.providers.a/b: a name that is part of an address"}},
 		"provider":         {minimalServer + "auth: {jwt_secret: " + jwt + ", providers: {x: {provider_type: ldap}}}", "", []string{`"ldap" is neither`}},
 		"acl without auth": {minimalServer + "acl: [{workspace: a, allow: run}]", "", []string{":3:6: acl: needs an auth section"}},
 		"acl": {

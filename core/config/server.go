@@ -116,6 +116,9 @@ func (c *Server) complete(env map[string]string) {
 	if c.LogStorage.LocalDir == "" && c.DataDir != "" {
 		c.LogStorage.LocalDir = filepath.Join(c.DataDir, "logs")
 	}
+	if c.Auth != nil && c.Auth.BaseURL == "" {
+		c.Auth.BaseURL = c.PublicURL
+	}
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -69,7 +69,10 @@ func TestProgramsLinkNoVendors(t *testing.T) {
 
 func TestProgramsLinkNoTestCode(t *testing.T) {
 	t.Parallel()
-	helpers := []string{module + "/core/coretest", module + "/tests", "github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/Shopify/toxiproxy"}
+	helpers := []string{
+		module + "/core/coretest", module + "/tests", "github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid",
+		"github.com/Shopify/toxiproxy", "github.com/chromedp", "github.com/zitadel",
+	}
 	for _, program := range list(t, "./cmd/...", "./plugins/...") {
 		requireNone(t, program, helpers, "helpers of tests are for tests")
 		if program != module+"/cmd/stroem" {
