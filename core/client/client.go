@@ -23,18 +23,19 @@ import (
 
 // Options say how to reach a server.
 type Options struct {
-	Server string // http://host:port, or unix:/path for a server that listens on a socket
-	Token  string // bearer token; "" for none
-	CAFile string // PEM file with certificates to trust besides the system's; "" for none
+	Server string      // http://host:port, or unix:/path for a server that listens on a socket
+	Token  string      // bearer token; "" for none
+	Source TokenSource // in place of Token, of one that changes
+	CAFile string      // PEM file with certificates to trust besides the system's; "" for none
 }
 
 // Client is safe for concurrent use.
 type Client struct {
-	base  *url.URL
-	token string
-	limit int64         // answerLimit; smaller in tests
-	stall time.Duration // stallLimit; shorter in tests
-	http  *http.Client
+	base   *url.URL
+	tokens TokenSource
+	limit  int64         // answerLimit; smaller in tests
+	stall  time.Duration // stallLimit; shorter in tests
+	http   *http.Client
 }
 
 const (
@@ -49,27 +50,16 @@ const (
 
 // New makes a client; it connects with the first call.
 func New(o Options) (*Client, error) {
+	base, socket, err := parseAddress(o.Server)
+	if err != nil {
+		return nil, err
+	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	dial := dialer.DialContext
-	server, socket := o.Server, strings.TrimPrefix(o.Server, unixScheme)
-	if socket != server {
-		if socket == "" {
-			return nil, fmt.Errorf("the server's address %q has to go on with the path of a socket", o.Server)
-		}
-		server = "http://" + socketHost
+	if socket != "" {
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		}
-	}
-	base, err := url.Parse(server)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fmt.Errorf("the server's address %q has to look like http://host:8080", o.Server)
-	}
-	if base.User != nil {
-		return nil, errors.New("the server's address holds a password: give credentials as a token")
-	}
-	if base.RawQuery != "" || base.Fragment != "" {
-		return nil, fmt.Errorf("the server's address %q has to end with its path: it holds a query or a fragment", o.Server)
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -80,7 +70,7 @@ func New(o Options) (*Client, error) {
 		ResponseHeaderTimeout: 2 * time.Minute,
 		DisableCompression:    true,
 	}
-	if socket != o.Server {
+	if socket != "" {
 		transport.Proxy = nil
 	}
 	if o.CAFile != "" {
@@ -88,7 +78,10 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{base: base, token: o.Token, limit: answerLimit, stall: stallLimit, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+	if o.Source == nil {
+		o.Source = fixed(o.Token)
+	}
+	return &Client{base: base, tokens: o.Source, limit: answerLimit, stall: stallLimit, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
 }
 
 // noRedirect keeps the token from being sent to where a redirect points.
@@ -112,7 +105,7 @@ func trust(file string) (*tls.Config, error) {
 // WithToken returns a client that shares the connections and sends another token.
 func (c *Client) WithToken(token string) *Client {
 	other := *c
-	other.token = token
+	other.tokens = fixed(token)
 	return &other
 }
 
@@ -149,9 +142,23 @@ func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error
 	if r.timeout == 0 {
 		r.timeout = callTimeout
 	}
-	response, data, err := c.exchange(ctx, r) //nolint:bodyclose // exchange closes it
+	token, err := c.tokens.Token(ctx)
 	if err != nil {
 		return nil, err
+	}
+	response, data, err := c.exchange(ctx, r, token) //nolint:bodyclose // exchange closes it
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode == http.StatusUnauthorized && IsCode(readError(response, data), codeTokenInvalid) {
+		if token, err = c.tokens.Renew(ctx, token); err != nil {
+			return nil, err
+		}
+		if token != "" {
+			if response, data, err = c.exchange(ctx, r, token); err != nil { //nolint:bodyclose // as above
+				return nil, err
+			}
+		}
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
 		return nil, readError(response, data)
@@ -163,7 +170,7 @@ func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error
 }
 
 // exchange sends a request and reads all of its answer.
-func (c *Client) exchange(caller context.Context, r request) (*http.Response, []byte, error) {
+func (c *Client) exchange(caller context.Context, r request, token string) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeout(caller, r.timeout)
 	defer cancel()
 	late := func(err error) error {
@@ -172,7 +179,7 @@ func (c *Client) exchange(caller context.Context, r request) (*http.Response, []
 		}
 		return err
 	}
-	response, err := c.send(ctx, r)
+	response, err := c.send(ctx, r, token)
 	if err != nil {
 		return nil, nil, late(err)
 	}
@@ -187,7 +194,7 @@ func (c *Client) exchange(caller context.Context, r request) (*http.Response, []
 	return response, data, nil
 }
 
-func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, r request, token string) (*http.Response, error) {
 	var body io.Reader
 	contentType := "application/json"
 	switch b := r.body.(type) {
@@ -215,8 +222,8 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := c.http.Do(req)
 	if err != nil {

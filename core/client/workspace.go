@@ -24,10 +24,14 @@ func (c *Client) Workspace(ctx context.Context, workspaceURL, lease string) (io.
 	if err != nil {
 		return nil, fmt.Errorf("read the workspace's address: %w", err)
 	}
+	token, err := c.tokens.Token(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	response, err := c.send(ctx, request{
 		method: http.MethodGet, path: target.EscapedPath(), query: target.Query(), header: http.Header{leaseHeader: {lease}},
-	})
+	}, token)
 	if err != nil {
 		cancel()
 		return nil, err
