@@ -23,7 +23,7 @@ func against(t *testing.T, status int, answer any, args ...string) (stdout strin
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
 	defer server.Close()
-	root := newRoot()
+	root := (&app{configDir: t.TempDir()}).command()
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&out)

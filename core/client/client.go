@@ -103,9 +103,12 @@ func trust(file string) (*tls.Config, error) {
 }
 
 // WithToken returns a client that shares the connections and sends another token.
-func (c *Client) WithToken(token string) *Client {
+func (c *Client) WithToken(token string) *Client { return c.WithSource(fixed(token)) }
+
+// WithSource is [Client.WithToken] for a token that changes.
+func (c *Client) WithSource(source TokenSource) *Client {
 	other := *c
-	other.tokens = fixed(token)
+	other.tokens = source
 	return &other
 }
 
