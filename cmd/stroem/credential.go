@@ -30,9 +30,16 @@ const codeNoUsers = "auth_not_configured"
 
 // describe says it to people.
 func (c credential) describe() string {
-	return map[credential]string{
-		credentialFlag: "--token", credentialEnvironment: "STROEM_TOKEN", credentialSession: "the stored session", credentialNone: "none",
-	}[c]
+	switch c {
+	case credentialFlag:
+		return "--token"
+	case credentialEnvironment:
+		return "STROEM_TOKEN"
+	case credentialSession:
+		return "the stored session"
+	default:
+		return "none"
+	}
 }
 
 // client connects to the server that the flags name, with the credential that there is: --token, STROEM_TOKEN, or the session.

@@ -52,9 +52,13 @@ func (a *app) login(cmd *cobra.Command, f loginFlags) error {
 	if err != nil {
 		return err
 	}
+	if _, _, err := store.Session(address); err != nil { // before anybody types a password in vain
+		return err
+	}
 	if client.Exposed(a.server) {
 		if !f.insecure {
-			return fmt.Errorf("%s is reached by plain HTTP, so that anybody on the way could read the password: use https, or --insecure if the network is trusted", address)
+			return fmt.Errorf("%s is reached by plain HTTP, so that anybody on the way could read the password: "+
+				"use https, or --insecure if the network is trusted", address)
 		}
 		cmd.PrintErrf("Warning: anybody on the way to %s can read the password, and the tokens that follow.\n", address)
 	}
@@ -76,7 +80,8 @@ func (a *app) login(cmd *cobra.Command, f loginFlags) error {
 	}
 	tokens, err := c.Login(ctx, api.Login{Email: email, Password: password})
 	if client.IsCode(err, "login_failed") && !config.HasInternalAuth {
-		return fmt.Errorf("%w\nUsers of %s sign in with a provider in the browser: make an API key there, and set STROEM_TOKEN to it", err, address)
+		return fmt.Errorf("%w\nUsers of %s sign in with a provider in the browser: make an API key there, and set STROEM_TOKEN to it",
+			err, address)
 	}
 	if err != nil {
 		return err
@@ -86,7 +91,8 @@ func (a *app) login(cmd *cobra.Command, f loginFlags) error {
 		return err
 	}
 	a.credential = credentialSession
-	return a.printIdentity(identity{Server: address, Credential: a.credential, User: &me}, "Signed in at "+address+" as "+me.Email+" ("+me.Role+").")
+	return a.printIdentity(identity{Server: address, Credential: a.credential, User: &me},
+		fmt.Sprintf("Signed in at %s as %s (%s).", address, printable(me.Email), me.Role))
 }
 
 // remember stores the session that has begun. The one before it ends.

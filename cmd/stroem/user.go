@@ -35,7 +35,8 @@ disabling somebody, ends their sessions; a server that runs notices within secon
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVarP(&u.config, "config", "c", os.Getenv("STROEM_CONFIG"), "the server's configuration file (STROEM_CONFIG; default server-config.yaml)")
+	cmd.PersistentFlags().StringVarP(&u.config, "config", "c", os.Getenv("STROEM_CONFIG"),
+		"the server's configuration file (STROEM_CONFIG; default server-config.yaml)")
 	cmd.AddCommand(
 		u.add(), u.list(), u.show(), u.setRole(),
 		u.change("disable EMAIL", "Keep a user out: their sessions end, and their API keys are refused", "disabled",

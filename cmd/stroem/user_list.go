@@ -63,9 +63,15 @@ func (u *userCommands) printUser(one api.User) error {
 		return u.out.document(one)
 	}
 	for _, line := range [][2]string{
-		{"E-mail", printable(one.Email)}, {"Name", oneLine(orDash(one.Name))}, {"Id", one.UserID}, {"Role", one.Role},
-		{"Groups", printable(dash(strings.Join(one.Groups, ", ")))}, {"Access", access(one)}, {"Signs in with", signsIn(one)},
-		{"Created", when(&one.CreatedAt)}, {"Last login", when(one.LastLoginAt)},
+		{"E-mail", printable(one.Email)},
+		{"Name", oneLine(orDash(one.Name))},
+		{"Id", one.UserID},
+		{"Role", one.Role},
+		{"Groups", printable(dash(strings.Join(one.Groups, ", ")))},
+		{"Access", access(one)},
+		{"Signs in with", signsIn(one)},
+		{"Created", when(&one.CreatedAt)},
+		{"Last login", when(one.LastLoginAt)},
 	} {
 		if err := u.out.line(fmt.Sprintf("%-14s %s", line[0]+":", line[1])); err != nil {
 			return err

@@ -32,7 +32,8 @@ func (a *app) whoamiCommand() *cobra.Command {
 			}
 			me, err := c.Me(cmd.Context())
 			if client.IsCode(err, codeNoUsers) {
-				return a.printIdentity(identity{Server: address, Credential: a.credential}, "The server at "+address+" has no users: everybody may do everything.")
+				return a.printIdentity(identity{Server: address, Credential: a.credential},
+					"The server at "+address+" has no users: everybody may do everything.")
 			}
 			if err != nil {
 				return err

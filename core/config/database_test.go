@@ -22,7 +22,8 @@ func TestDatabaseAlone(t *testing.T) {
 			"db: {url: '" + url + "', timeout_secs: 3}", nil, config.DB{URL: url, MaxConnections: 10, Timeout: 3 * time.Second},
 		},
 		"what else there is does not count": {
-			"listen: nowhere\nwhat: [1]\nauth: 7\ndb: {url: '" + url + "'}", []string{"STROEM__AUTH__JWT_SECRET_FILE=/none", "STROEM__DB__MAX_CONNECTIONS=4"},
+			"listen: nowhere\nwhat: [1]\nauth: 7\ndb: {url: '" + url + "'}",
+			[]string{"STROEM__AUTH__JWT_SECRET_FILE=/none", "STROEM__DB__MAX_CONNECTIONS=4"},
 			config.DB{URL: url, MaxConnections: 4, Timeout: 15 * time.Second},
 		},
 	} {

@@ -30,8 +30,8 @@ func checkPrivate(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s belongs to another user (id %d): it is not used", path, stat.Uid)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s is not used, because others may read or change it (mode %#o): run chmod 600 %s, or remove it and sign in again if somebody may have",
-			path, mode, path)
+		return fmt.Errorf("%s is not used, because others may read or change it (mode %#o): "+
+			"run chmod 600 %s, or remove it and sign in again if somebody may have", path, mode, path)
 	}
 	return nil
 }
