@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
 )
@@ -23,11 +24,14 @@ var built string
 
 func TestMain(m *testing.M) {
 	plugintest.Init()
+	for _, name := range []string{"STROEM_TOKEN", "STROEM_URL", "STROEM_CONFIG"} {
+		_ = os.Unsetenv(name)
+	}
 	var err error
 	if built, err = os.MkdirTemp("", "stroem-cli-"); err != nil {
 		panic(err)
 	}
-	code := m.Run()
+	code := coretest.Main(m)
 	_ = os.RemoveAll(built)
 	os.Exit(code)
 }

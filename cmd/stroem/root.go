@@ -3,11 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/version"
 )
 
@@ -20,15 +18,21 @@ type app struct {
 	token  string
 	caFile string
 	out    printer
+
+	configDir  string     // where the sessions are; "": the user's
+	credential credential // that the command's client has
 }
 
-func newRoot() *cobra.Command {
-	a := &app{}
+func newRoot() *cobra.Command { return (&app{}).command() }
+
+func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "stroem",
 		Short: "Run and watch workflows",
 		Long: `stroem talks to a Strøm server. For authors of workflows it validates workspaces, runs single tasks without a server with
 "stroem run", and a whole Strøm on this machine with "stroem dev".
+
+Calls are made with --token, or else STROEM_TOKEN, or else the session that "stroem login" has stored for the server.
 
 Exit codes: 0 done · 1 error, or the job failed · 2 wrong usage · 3 timed out · 4 the job was cancelled.`,
 		Version:           version.Version,
@@ -48,8 +52,10 @@ Exit codes: 0 done · 1 error, or the job failed · 2 wrong usage · 3 timed out
 		a.validateCommand(), a.runCommand(), a.triggerCommand(), a.statusCommand(), a.logsCommand(), a.tasksCommand(), a.jobsCommand(),
 		a.triggersCommand(), a.workspacesCommand(), a.workerCommand(), a.pluginCommand(), a.cancelCommand(), a.auditCommand(), a.devCommand(),
 		a.versionCommand(),
+		a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.keyCommand(), a.userCommand(),
 	)
 	usageErrors(root)
+	a.explainRefusals(root)
 	return root
 }
 
@@ -73,13 +79,4 @@ func envOr(name, fallback string) string {
 		return value
 	}
 	return fallback
-}
-
-// client connects to the server that the flags name.
-func (a *app) client() (*client.Client, error) {
-	token := a.token
-	if token == "" {
-		token = strings.TrimSpace(os.Getenv("STROEM_TOKEN")) // not a flag's default: help would print it
-	}
-	return client.New(client.Options{Server: a.server, Token: token, CAFile: a.caFile})
 }

@@ -29,7 +29,7 @@ func against(t *testing.T, status int, answer any, args ...string) (stdout strin
 // execute runs a command.
 func execute(t *testing.T, args ...string) (stdout string, err error) {
 	t.Helper()
-	root := newRoot()
+	root := (&app{configDir: t.TempDir()}).command()
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&out)

@@ -84,6 +84,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (Princip
 		return Principal{}, errToken
 	}
 	u, err := a.user(ctx, id)
+	if err == nil && before(u, epoch) {
+		a.known.forgetUser(id)
+		u, err = a.user(ctx, id)
+	}
 	switch {
 	case core.ErrorCode(err) == core.CodeNotFound:
 		return Principal{}, errToken
@@ -94,6 +98,10 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (Princip
 	}
 	return Principal{User: u}, nil
 }
+
+// before tells that a user is remembered as they were before a token of an epoch was made, which is of a later one, or was given to
+// somebody who is not disabled any more: whoever signs in after a change elsewhere is not refused for it.
+func before(u core.User, epoch int) bool { return u.Epoch < epoch || u.Disabled && u.Epoch == epoch }
 
 func (a *Authenticator) byKey(ctx context.Context, text string) (Principal, error) {
 	hash := string(hashToken(text)) // looked up by hash: how long that takes tells nothing about the key

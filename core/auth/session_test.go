@@ -187,3 +187,26 @@ func TestBadUsers(t *testing.T) {
 		requireReason(t, err, reason)
 	}
 }
+
+// Somebody who signs in after a change at one replica is let in by the other at once, which remembers them as they were.
+func TestSigningInAfterAChangeElsewhere(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	old := r.login()
+	r.requireIn(r.other, old.Access)
+	_, err := r.SetPassword(t.Context(), r.ada.ID, password)
+	require.NoError(t, err)
+	r.requireIn(r.other, old.Access) // for a moment
+	r.requireIn(r.other, r.login().Access)
+	r.requireOut(r.other, old.Access, "token_invalid")
+
+	disabled, enabled := true, false
+	_, err = r.Change(t.Context(), r.ada.ID, core.UserChange{Disabled: &disabled})
+	require.NoError(t, err)
+	r.clock.pass(5 * time.Second)
+	r.requireOut(r.other, old.Access, "token_invalid") // and knows of it
+	_, err = r.Change(t.Context(), r.ada.ID, core.UserChange{Disabled: &enabled})
+	require.NoError(t, err)
+	r.requireIn(r.other, r.login().Access)
+	r.requireOut(r.other, old.Access, "token_invalid")
+}

@@ -158,6 +158,44 @@ func TestRequests(t *testing.T) {
 			},
 			want: "GET /api/workspaces/ops/triggers/push/deliveries", answer: "[]",
 		},
+		"config": {
+			call: func(ctx context.Context, c *client.Client) error { _, err := c.Config(ctx); return err },
+			want: "GET /api/config",
+		},
+		"login": {
+			call: func(ctx context.Context, c *client.Client) error {
+				_, err := c.Login(ctx, api.Login{Email: "ada@example.org", Password: "<a & b>"})
+				return err
+			},
+			want: "POST /api/auth/login", body: `{"email":"ada@example.org","password":"<a & b>"}`,
+		},
+		"continue a session": {
+			call: func(ctx context.Context, c *client.Client) error { _, err := c.ContinueSession(ctx, "r"); return err },
+			want: "POST /api/auth/refresh", body: `{"refresh_token":"r"}`,
+		},
+		"logout": {
+			call: func(ctx context.Context, c *client.Client) error { return c.Logout(ctx, "r") },
+			want: "POST /api/auth/logout", body: `{"refresh_token":"r"}`,
+		},
+		"me": {
+			call: func(ctx context.Context, c *client.Client) error { _, err := c.Me(ctx); return err },
+			want: "GET /api/auth/me",
+		},
+		"create a key": {
+			call: func(ctx context.Context, c *client.Client) error {
+				_, err := c.CreateAPIKey(ctx, api.NewAPIKey{Name: "ci", ExpiresInDays: &steps})
+				return err
+			},
+			want: "POST /api/auth/api-keys", body: `{"name":"ci","expires_in_days":3}`,
+		},
+		"keys": {
+			call: func(ctx context.Context, c *client.Client) error { _, err := c.APIKeys(ctx); return err },
+			want: "GET /api/auth/api-keys", answer: "[]",
+		},
+		"delete a key": {
+			call: func(ctx context.Context, c *client.Client) error { return c.DeleteAPIKey(ctx, "strm_0a/b") },
+			want: "DELETE /api/auth/api-keys/strm_0a%2Fb",
+		},
 		"ready": {
 			call: func(ctx context.Context, c *client.Client) error { return c.Ready(ctx) },
 			want: "GET /readyz", answer: `{"status":"ok"}`,

@@ -23,19 +23,19 @@ import (
 
 // Options say how to reach a server.
 type Options struct {
-	Server string // http://host:port, or unix:/path for a server that listens on a socket
-	Token  string // bearer token; "" for none
-	CAFile string // PEM file with certificates to trust besides the system's; "" for none
+	Server string      // http://host:port, or unix:/path for a server that listens on a socket
+	Token  string      // bearer token; "" for none
+	Source TokenSource // in place of Token, of one that changes
+	CAFile string      // PEM file with certificates to trust besides the system's; "" for none
 }
 
 // Client is safe for concurrent use.
 type Client struct {
-	base  *url.URL
-	token string
-	limit int64         // answerLimit; smaller in tests
-	stall time.Duration // stallLimit; shorter in tests
-	http  *http.Client
-	renew func(context.Context) error // see WithRenewal
+	base   *url.URL
+	tokens TokenSource
+	limit  int64         // answerLimit; smaller in tests
+	stall  time.Duration // stallLimit; shorter in tests
+	http   *http.Client
 }
 
 const (
@@ -50,27 +50,16 @@ const (
 
 // New makes a client; it connects with the first call.
 func New(o Options) (*Client, error) {
+	base, socket, err := parseAddress(o.Server)
+	if err != nil {
+		return nil, err
+	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	dial := dialer.DialContext
-	server, socket := o.Server, strings.TrimPrefix(o.Server, unixScheme)
-	if socket != server {
-		if socket == "" {
-			return nil, fmt.Errorf("the server's address %q has to go on with the path of a socket", o.Server)
-		}
-		server = "http://" + socketHost
+	if socket != "" {
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		}
-	}
-	base, err := url.Parse(server)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fmt.Errorf("the server's address %q has to look like http://host:8080", o.Server)
-	}
-	if base.User != nil {
-		return nil, errors.New("the server's address holds a password: give credentials as a token")
-	}
-	if base.RawQuery != "" || base.Fragment != "" {
-		return nil, fmt.Errorf("the server's address %q has to end with its path: it holds a query or a fragment", o.Server)
 	}
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -81,7 +70,7 @@ func New(o Options) (*Client, error) {
 		ResponseHeaderTimeout: 2 * time.Minute,
 		DisableCompression:    true,
 	}
-	if socket != o.Server {
+	if socket != "" {
 		transport.Proxy = nil
 	}
 	if o.CAFile != "" {
@@ -89,7 +78,10 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 	}
-	return &Client{base: base, token: o.Token, limit: answerLimit, stall: stallLimit, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
+	if o.Source == nil {
+		o.Source = fixed(o.Token)
+	}
+	return &Client{base: base, tokens: o.Source, limit: answerLimit, stall: stallLimit, http: &http.Client{Transport: transport, CheckRedirect: noRedirect}}, nil
 }
 
 // noRedirect keeps the token from being sent to where a redirect points.
@@ -111,32 +103,13 @@ func trust(file string) (*tls.Config, error) {
 }
 
 // WithToken returns a client that shares the connections and sends another token.
-func (c *Client) WithToken(token string) *Client {
+func (c *Client) WithToken(token string) *Client { return c.WithSource(fixed(token)) }
+
+// WithSource is [Client.WithToken] for a token that changes.
+func (c *Client) WithSource(source TokenSource) *Client {
 	other := *c
-	other.token = token
+	other.tokens = source
 	return &other
-}
-
-// tokenChanged is the code of answers that ask a worker to register again, as the same one.
-const tokenChanged = "worker_token_changed"
-
-// WithRenewal returns a client that, when the server does not let its token in any more as it did (worker_token_changed), has
-// renew make it valid again, and repeats the call once. An error of renew is the call's.
-func (c *Client) WithRenewal(renew func(context.Context) error) *Client {
-	other := *c
-	other.renew = renew
-	return &other
-}
-
-// renewed tells whether a call is to be repeated that ended with err; otherwise its error is what is returned.
-func (c *Client) renewed(ctx context.Context, err error) (bool, error) {
-	if c.renew == nil || !IsCode(err, tokenChanged) {
-		return false, err
-	}
-	if err := c.renew(ctx); err != nil {
-		return false, err
-	}
-	return true, nil
 }
 
 // Close closes the connections that are not in use.
@@ -168,20 +141,39 @@ type request struct {
 }
 
 // do sends a request and decodes the JSON of its answer into out.
-func (c *Client) do(ctx context.Context, r request, out any) (http.Header, error) {
-	header, err := c.call(ctx, r, out)
-	again, err := c.renewed(ctx, err)
-	if again {
-		return c.call(ctx, r, out)
-	}
+func (c *Client) do(ctx context.Context, r request, out any) (header http.Header, err error) {
+	err = c.withToken(ctx, func(token string) (err error) {
+		header, err = c.call(ctx, r, token, out)
+		return err
+	})
 	return header, err
 }
 
-func (c *Client) call(ctx context.Context, r request, out any) (http.Header, error) {
+// withToken makes a call with the token, and once more with another one if the server does not take it any more.
+func (c *Client) withToken(ctx context.Context, call func(token string) error) error {
+	token, err := c.tokens.Token(ctx)
+	if err != nil {
+		return err
+	}
+	err = call(token)
+	if !IsCode(err, codeTokenInvalid) && !IsCode(err, codeTokenChanged) {
+		return err
+	}
+	next, failed := c.tokens.Renew(ctx, token)
+	if failed != nil {
+		return failed
+	}
+	if next == "" {
+		return err
+	}
+	return call(next)
+}
+
+func (c *Client) call(ctx context.Context, r request, token string, out any) (http.Header, error) {
 	if r.timeout == 0 {
 		r.timeout = callTimeout
 	}
-	response, data, err := c.exchange(ctx, r) //nolint:bodyclose // exchange closes it
+	response, data, err := c.exchange(ctx, r, token) //nolint:bodyclose // exchange closes it
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +187,7 @@ func (c *Client) call(ctx context.Context, r request, out any) (http.Header, err
 }
 
 // exchange sends a request and reads all of its answer.
-func (c *Client) exchange(caller context.Context, r request) (*http.Response, []byte, error) {
+func (c *Client) exchange(caller context.Context, r request, token string) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeout(caller, r.timeout)
 	defer cancel()
 	late := func(err error) error {
@@ -204,7 +196,7 @@ func (c *Client) exchange(caller context.Context, r request) (*http.Response, []
 		}
 		return err
 	}
-	response, err := c.send(ctx, r)
+	response, err := c.send(ctx, r, token)
 	if err != nil {
 		return nil, nil, late(err)
 	}
@@ -219,7 +211,7 @@ func (c *Client) exchange(caller context.Context, r request) (*http.Response, []
 	return response, data, nil
 }
 
-func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+func (c *Client) send(ctx context.Context, r request, token string) (*http.Response, error) {
 	var body io.Reader
 	contentType := "application/json"
 	switch b := r.body.(type) {
@@ -247,8 +239,8 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := c.http.Do(req)
 	if err != nil {

@@ -18,9 +18,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve starts a server with one handler, and a client of it with a token.
 func serve(t *testing.T, handler http.HandlerFunc) *client.Client {
 	t.Helper()
+	return connect(t, client.Options{Server: listen(t, handler), Token: "secret"})
+}
+
+// listen starts a server with one handler and returns its address.
+func listen(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return connect(t, client.Options{Server: server.URL, Token: "secret"})
+	return server.URL
 }
 
 func connect(t *testing.T, o client.Options) *client.Client {

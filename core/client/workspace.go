@@ -19,16 +19,15 @@ const stallLimit = time.Minute
 
 // Workspace opens the tarball that a claim's workspace_url names, whose path and query alone are used: it comes from this
 // client's server. lease is that of the step. The caller closes it. A download that brings nothing for a minute fails; otherwise ctx bounds it.
-func (c *Client) Workspace(ctx context.Context, workspaceURL, lease string) (io.ReadCloser, error) {
-	body, err := c.download(ctx, workspaceURL, lease)
-	again, err := c.renewed(ctx, err)
-	if again {
-		return c.download(ctx, workspaceURL, lease)
-	}
+func (c *Client) Workspace(ctx context.Context, workspaceURL, lease string) (body io.ReadCloser, err error) {
+	err = c.withToken(ctx, func(token string) (err error) {
+		body, err = c.download(ctx, workspaceURL, lease, token)
+		return err
+	})
 	return body, err
 }
 
-func (c *Client) download(ctx context.Context, workspaceURL, lease string) (io.ReadCloser, error) {
+func (c *Client) download(ctx context.Context, workspaceURL, lease, token string) (io.ReadCloser, error) {
 	target, err := url.Parse(workspaceURL)
 	if err != nil {
 		return nil, fmt.Errorf("read the workspace's address: %w", err)
@@ -36,7 +35,7 @@ func (c *Client) download(ctx context.Context, workspaceURL, lease string) (io.R
 	ctx, cancel := context.WithCancel(ctx)
 	response, err := c.send(ctx, request{
 		method: http.MethodGet, path: target.EscapedPath(), query: target.Query(), header: http.Header{leaseHeader: {lease}},
-	})
+	}, token)
 	if err != nil {
 		cancel()
 		return nil, err

@@ -37,13 +37,6 @@ type Server struct {
 	Plugins        Plugins                `yaml:"plugins"`
 }
 
-// DB is the connection to PostgreSQL.
-type DB struct {
-	URL            Secret        `yaml:"url" config:"required"`
-	MaxConnections int           `yaml:"max_connections"`
-	Timeout        time.Duration `yaml:"timeout_secs"` // for an answer
-}
-
 // LogStorage says where the logs of jobs are kept.
 type LogStorage struct {
 	LocalDir     string `yaml:"local_dir"`      // default <data_dir>/logs
@@ -101,8 +94,6 @@ type Metrics struct {
 
 func (c *Server) setDefaults() {
 	c.Listen = "127.0.0.1:8080"
-	c.DB.MaxConnections = 10
-	c.DB.Timeout = 15 * time.Second
 	c.LogStorage.MaxStepBytes = 1 << 30
 	c.Recovery = Recovery{HeartbeatTimeout: 120 * time.Second, SweepInterval: 60 * time.Second}
 	c.Metrics.Enabled = true
@@ -135,8 +126,7 @@ func (c *Server) validate(p *problems) {
 	p.url("public_url", c.PublicURL)
 	p.url("internal_url", c.InternalURL)
 	p.dataDir(c.DataDir)
-	p.min("db.max_connections", c.DB.MaxConnections, 2)
-	p.positive("db.timeout_secs", c.DB.Timeout)
+	c.DB.validate(p)
 	p.min("log_storage.max_step_bytes", int(c.LogStorage.MaxStepBytes), 1<<16)
 	if c.LogStorage.S3 != nil {
 		p.url("log_storage.s3.endpoint", c.LogStorage.S3.Endpoint)

@@ -75,6 +75,9 @@ func (a *API) getUser(c *fiber.Ctx) error {
 	return c.JSON(presentUser(&u))
 }
 
+// PresentUser is a user as the API tells of them.
+func PresentUser(u core.User) api.User { return presentUser(&u) }
+
 func presentUser(u *core.User) api.User {
 	methods := []string{}
 	if u.PasswordHash != "" {

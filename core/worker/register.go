@@ -47,6 +47,16 @@ func (w *Worker) introduction() api.Register {
 	return api.Register{Name: w.Name, Tags: w.tags(), Version: w.Version, Protocol: api.Protocol, Plugins: w.plugins()}
 }
 
+// ownToken is the token that a session's worker was given.
+type ownToken struct{ s *session }
+
+func (t ownToken) Token(context.Context) (string, error) { return t.s.identity.Token, nil }
+
+// Renew makes the token good again.
+func (t ownToken) Renew(ctx context.Context, refused string) (string, error) {
+	return refused, t.s.renew(ctx)
+}
+
 // renew introduces the worker once more, as the one that it is, because the server's configuration has changed: what runs goes
 // on. A refusal ends the session.
 func (s *session) renew(ctx context.Context) error {

@@ -43,7 +43,7 @@ func newSession(ctx context.Context, w *Worker, identity api.Registered) *sessio
 		Worker: w, heartbeat: heartbeatInterval(identity), maxBytes: identity.MaxStepBytes,
 		identity: identity, slots: newSlots(w.Slots), ended: make(chan finished, w.Slots), wanted: make(chan struct{}, 1),
 	}
-	s.server = w.Client.WithToken(identity.Token).WithRenewal(s.renew)
+	s.server = w.Client.WithSource(ownToken{s})
 	s.calls, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.claims, s.stopClaims = context.WithCancel(s.calls)
 	s.work, s.stopWork = context.WithCancelCause(s.calls)

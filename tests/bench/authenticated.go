@@ -12,6 +12,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
 )
 
@@ -30,12 +31,12 @@ func authenticated(ctx context.Context, s *system, r *report) error {
 	if err != nil {
 		return err
 	}
-	tokens, err := secured.Login(ctx, authEmail, authPassword)
+	tokens, err := secured.Login(ctx, api.Login{Email: authEmail, Password: authPassword})
 	if err != nil {
 		return err
 	}
 	secured.Client = secured.WithToken(tokens.AccessToken)
-	key, err := secured.CreateAPIKey(ctx, "bench", 0)
+	key, err := secured.CreateAPIKey(ctx, api.NewAPIKey{Name: "bench"})
 	if err != nil {
 		return err
 	}
