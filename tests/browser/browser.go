@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -137,4 +139,13 @@ func (b *Browser) Follow(address string, action chromedp.Action[chromedp.Void]) 
 func (b *Browser) Text() string {
 	b.t.Helper()
 	return strings.TrimSpace(Get(b, chromedp.Evaluate[string](`document.documentElement.innerText`)))
+}
+
+// Cookies returns the cookies that the browser sends to an address, those included that pages cannot read.
+func (b *Browser) Cookies(address string) []*network.Cookie {
+	b.t.Helper()
+	return Get(b, func(ctx context.Context, t *chromedp.Target) ([]*network.Cookie, error) {
+		result, err := cdp.Call(ctx, t, network.GetCookies, network.GetCookiesParams{URLs: []string{address}})
+		return result.Cookies, err
+	})
 }
