@@ -26,7 +26,7 @@ func TestKeys(t *testing.T) {
 	key := strings.TrimSpace(out)
 	created := decode[api.CreatedAPIKey](s, "", "key", "create", "deploy", "--expires-in-days", "7")
 	require.WithinDuration(t, time.Now().Add(7*24*time.Hour), *created.ExpiresAt, time.Hour)
-	require.Len(t, decode[[]api.APIKey](s, "", "key", "list"), 2)
+	require.Len(t, decode[[]api.UserAPIKey](s, "", "key", "list"), 2)
 	lines := strings.Split(s.must("", "key", "list"), "\n")
 	require.Regexp(t, `^PREFIX +NAME +CREATED +EXPIRES +LAST USED$`, lines[0])
 	require.Regexp(t, `^`+created.Prefix+` +deploy +\S+ \S+ +\S+ \S+ +-$`, lines[1])

@@ -80,8 +80,8 @@ type CreatedAPIKey struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-// APIKey is a key without its text.
-type APIKey struct {
+// UserAPIKey is a key without its text.
+type UserAPIKey struct {
 	Prefix     string     `json:"prefix"`
 	Name       string     `json:"name"`
 	CreatedAt  time.Time  `json:"created_at"`

@@ -2,7 +2,6 @@ package auth_test
 
 import (
 	"context"
-	"regexp"
 	"testing"
 	"time"
 
@@ -16,7 +15,7 @@ func TestAPIKeys(t *testing.T) {
 	r := newReplicas(t)
 	text, k, err := r.CreateKey(t.Context(), r.ada.ID, " deploy ", 2)
 	require.NoError(t, err)
-	require.Regexp(t, regexp.MustCompile(`^strm_[0-9a-f]{32}$`), text)
+	require.Regexp(t, `^strm_[0-9a-f]{32}$`, text)
 	require.Equal(t, text[:12], k.Prefix)
 	require.Equal(t, "deploy", k.Name)
 	r.requireIn(r.Authenticator, text)

@@ -165,7 +165,7 @@ func TestTheLastAdminStays(t *testing.T) {
 	group.Go(func() { _, errs[0] = r.Change(t.Context(), pair.User.ID, core.UserChange{Role: &viewer}) })
 	group.Go(func() { _, errs[1] = r.Change(t.Context(), r.ada.ID, core.UserChange{Disabled: &disabled}) })
 	group.Wait()
-	require.True(t, (errs[0] == nil) != (errs[1] == nil), "two admins cannot take each other away: %v", errs)
+	require.NotEqual(t, errs[0] == nil, errs[1] == nil, "two admins cannot take each other away: %v", errs)
 }
 
 func TestBadUsers(t *testing.T) {

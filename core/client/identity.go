@@ -44,7 +44,7 @@ func (c *Client) CreateAPIKey(ctx context.Context, r api.NewAPIKey) (created api
 }
 
 // APIKeys lists the user's API keys, newest first.
-func (c *Client) APIKeys(ctx context.Context) (list []api.APIKey, err error) {
+func (c *Client) APIKeys(ctx context.Context) (list []api.UserAPIKey, err error) {
 	_, err = c.do(ctx, request{method: http.MethodGet, path: "/api/auth/api-keys"}, &list)
 	return list, err
 }

@@ -31,9 +31,9 @@ func (a *API) listAPIKeys(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	list := make([]api.APIKey, len(keys))
+	list := make([]api.UserAPIKey, len(keys))
 	for i, k := range keys {
-		list[i] = api.APIKey{
+		list[i] = api.UserAPIKey{
 			Prefix: k.Prefix, Name: k.Name, CreatedAt: k.CreatedAt.UTC(), ExpiresAt: optionalTime(k.ExpiresAt), LastUsedAt: optionalTime(k.LastUsedAt),
 		}
 	}

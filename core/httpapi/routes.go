@@ -67,7 +67,7 @@ func (a *API) routes() []route {
 		{"GET", "/api/auth/me", "getMe", "Who the token is of", own, nil, nil, 0, api.Me{}, a.me},
 		{"POST", "/api/auth/password", "changePassword", "Change one's own password, which ends all sessions; answers with the tokens of a new one", own, nil, api.PasswordChange{}, smallBody, api.Tokens{}, a.changePassword},
 		{"POST", "/api/auth/api-keys", "createAPIKey", "Make an API key; no other answer ever holds it", ownSecrets, nil, api.NewAPIKey{}, smallBody, api.CreatedAPIKey{}, a.createAPIKey},
-		{"GET", "/api/auth/api-keys", "listAPIKeys", "One's own API keys, newest first", ownSecrets, nil, nil, 0, []api.APIKey{}, a.listAPIKeys},
+		{"GET", "/api/auth/api-keys", "listAPIKeys", "One's own API keys, newest first", ownSecrets, nil, nil, 0, []api.UserAPIKey{}, a.listAPIKeys},
 		{"DELETE", "/api/auth/api-keys/:prefix", "deleteAPIKey", "Remove all of one's own API keys with a prefix", ownSecrets, nil, nil, 0, api.Status{}, a.deleteAPIKey},
 		{"GET", "/api/users", "listUsers", "Users, newest first", sees(ofAll), pageQuery, nil, 0, []api.User{}, a.listUsers},
 		{"POST", "/api/users", "createUser", "Create a user", administers, nil, api.NewUser{}, smallBody, api.User{}, a.createUser},

@@ -126,8 +126,8 @@ func TestAPIKeyRoutes(t *testing.T) {
 	require.NotNil(t, key.ExpiresAt)
 	list := session.get("/api/auth/api-keys")
 	require.NotContains(t, string(list.body), key.Key)
-	require.Equal(t, "ci", into[[]api.APIKey](t, list)[0].Name)
-	require.Empty(t, into[[]api.APIKey](t, b.as("admin").get("/api/auth/api-keys")), "one's own alone")
+	require.Equal(t, "ci", into[[]api.UserAPIKey](t, list)[0].Name)
+	require.Empty(t, into[[]api.UserAPIKey](t, b.as("admin").get("/api/auth/api-keys")), "one's own alone")
 	requireError(t, create(`{"name":" "}`), 400, "Name is required")
 	for _, days := range []string{"0", "-1"} {
 		requireError(t, create(`{"name":"x","expires_in_days":`+days+`}`), 400, "expires_in_days must be positive")

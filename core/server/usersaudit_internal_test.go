@@ -37,8 +37,10 @@ func TestChangesOfUsersAreRecorded(t *testing.T) {
 		action  string
 		details map[string]any
 	}{ // newest first; what did not happen is not in it
-		{"user.change", map[string]any{"password": "changed"}}, {"user.change", map[string]any{"disabled": true}},
-		{"user.change", map[string]any{"role": "operator"}}, {"user.create", map[string]any{"role": "viewer"}},
+		{"user.change", map[string]any{"password": "changed"}},
+		{"user.change", map[string]any{"disabled": true}},
+		{"user.change", map[string]any{"role": "operator"}},
+		{"user.create", map[string]any{"role": "viewer"}},
 	}
 	require.Len(t, entries, len(want))
 	for i, entry := range entries {
