@@ -10,7 +10,7 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/api/types/mount"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -107,14 +107,17 @@ func (l *launch) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.req.Type == typeDocker {
-		return l.createWith(ctx, config, host)
+	step := func(more ...mount.Mount) (err error) {
+		with := *host
+		with.Mounts = slices.Concat(host.Mounts, more)
+		l.id, err = l.createWith(ctx, l.name, config, &with)
+		return err
 	}
-	operator := host.Mounts
+	if l.req.Type == typeDocker {
+		return step()
+	}
 	if l.cfg.Workspace == workspaceBind || l.cfg.Workspace == workspaceAuto && isLocal(l.api) {
-		host.Mounts = append(slices.Clip(operator), bindWorkspace(l.req.Workspace))
-		err := l.createWith(ctx, config, host)
-		switch {
+		switch err := step(bindWorkspace(l.req.Workspace)); {
 		case !noSuchSource(err):
 			return err
 		case l.cfg.Workspace == workspaceBind:
@@ -126,8 +129,7 @@ func (l *launch) create(ctx context.Context) error {
 	if err := l.makeVolume(ctx); err != nil {
 		return err
 	}
-	host.Mounts = append(slices.Clip(operator), volumeWorkspace(l.name, !l.req.Workspace.Writable))
-	return l.createWith(ctx, config, host)
+	return step(volumeWorkspace(l.name, !l.req.Workspace.Writable))
 }
 
 // makeVolume makes the volume for the workspace. The step's own container can fill it if it may write to it.
@@ -135,29 +137,31 @@ func (l *launch) makeVolume(ctx context.Context) error {
 	if !l.req.Workspace.Writable {
 		return l.fillVolume(ctx)
 	}
-	call, cancel := limited(ctx)
-	defer cancel()
-	_, err := l.api.VolumeCreate(call, volume.CreateOptions{Name: l.name, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels)})
-	return err
+	return l.createVolume(ctx)
 }
 
-// createWith makes the container. One of the same name is left of the same run, which nobody follows any more.
-func (l *launch) createWith(ctx context.Context, config *container.Config, host *container.HostConfig) error {
+// createWith makes a container. One of the same name is left of the same run, which nobody follows any more.
+func (l *launch) createWith(ctx context.Context, name string, config *container.Config, host *container.HostConfig) (id string, err error) {
 	call, cancel := limited(ctx)
 	defer cancel()
-	created, err := l.api.ContainerCreate(call, config, host, nil, nil, l.name)
+	created, err := l.api.ContainerCreate(call, config, host, nil, nil, name)
 	if cerrdefs.IsConflict(err) {
 		if err := l.removeContainers(call, l.req.RunID); err != nil {
-			return err
+			return "", err
 		}
-		created, err = l.api.ContainerCreate(call, config, host, nil, nil, l.name)
+		created, err = l.api.ContainerCreate(call, config, host, nil, nil, name)
 	}
-	l.id = created.ID
-	return err
+	return created.ID, err
 }
 
-// fill gets files into the container, and connects it to further networks.
+// fill connects the container to further networks and gets files into it. Those of the step are the last: a container that has
+// them is complete.
 func (l *launch) fill(ctx context.Context) error {
+	for _, network := range l.cfg.Networks[min(1, len(l.cfg.Networks)):] {
+		if err := l.connect(ctx, network); err != nil {
+			return err
+		}
+	}
 	if l.volume && l.req.Workspace.Writable {
 		if err := l.copyWorkspace(ctx, l.id); err != nil {
 			return err
@@ -172,10 +176,14 @@ func (l *launch) fill(ctx context.Context) error {
 	if err := l.api.CopyToContainer(call, l.id, "/", files, container.CopyToContainerOptions{}); err != nil {
 		return l.failed("copy the step's files into the container", err)
 	}
-	for _, network := range l.cfg.Networks[min(1, len(l.cfg.Networks)):] {
-		if err := l.api.NetworkConnect(call, network, l.id, nil); err != nil {
-			return l.failed("connect the container to the network "+network, err)
-		}
+	return nil
+}
+
+func (l *launch) connect(ctx context.Context, network string) error {
+	call, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	if err := l.api.NetworkConnect(call, network, l.id, nil); err != nil {
+		return l.failed("connect the container to the network "+network, err)
 	}
 	return nil
 }

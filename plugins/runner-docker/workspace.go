@@ -84,28 +84,34 @@ func volumeWorkspace(name string, readOnly bool) mount.Mount {
 // fillVolume makes the volume of a run and copies the workspace into it, through a container that never starts: a
 // step's own container may have it read-only only.
 func (l *launch) fillVolume(ctx context.Context) error {
-	api := l.api
-	call, cancel := limited(ctx)
-	defer cancel()
-	_, err := api.VolumeCreate(call, volume.CreateOptions{Name: l.name, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels)})
-	if err != nil {
-		return l.failed("make a volume for the workspace", err)
+	if err := l.createVolume(ctx); err != nil {
+		return err
 	}
-	created, err := api.ContainerCreate(call, &container.Config{
+	id, err := l.createWith(ctx, l.name+"-workspace", &container.Config{
 		Image: l.image.String(), Entrypoint: []string{"-"}, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels),
 	}, &container.HostConfig{
 		NetworkMode: "none", Mounts: []mount.Mount{volumeWorkspace(l.name, false)},
-	}, nil, nil, l.name+"-workspace")
+	})
 	if err != nil {
 		return err // the caller looks at it, because the image may be missing
 	}
-	if err := l.copyWorkspace(ctx, created.ID); err != nil {
+	if err := l.copyWorkspace(ctx, id); err != nil {
 		return err
 	}
-	remove, cancelRemove := limited(ctx)
-	defer cancelRemove()
-	if err := api.ContainerRemove(remove, created.ID, container.RemoveOptions{Force: true}); err != nil {
+	remove, cancel := limited(ctx)
+	defer cancel()
+	if err := l.removeContainer(remove, id); err != nil {
 		return l.failed("remove the container that the workspace was copied through", err)
+	}
+	return nil
+}
+
+func (l *launch) createVolume(ctx context.Context) error {
+	call, cancel := limited(ctx)
+	defer cancel()
+	_, err := l.api.VolumeCreate(call, volume.CreateOptions{Name: l.name, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels)})
+	if err != nil {
+		return l.failed("make a volume for the workspace", err)
 	}
 	return nil
 }
@@ -121,15 +127,17 @@ func (l *launch) copyWorkspace(ctx context.Context, id string) error {
 	}()
 	// From / on: the engine refuses links that lead out of where it unpacks.
 	err := l.api.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{})
-	_ = r.CloseWithError(errors.New("the engine takes no more")) // or the packer would wait for ever
-	if packErr := <-packed; packErr != nil && err == nil {
-		err = packErr
+	_ = r.CloseWithError(errUnwanted)                                            // or the packer would wait for ever
+	if packErr := <-packed; packErr != nil && !errors.Is(packErr, errUnwanted) { // the client takes it for the engine's
+		return pluginapi.Errorf(pluginapi.CodeInternal, "copy the workspace: %w", packErr)
 	}
 	if err != nil {
 		return l.failed("copy the workspace", err)
 	}
 	return nil
 }
+
+var errUnwanted = errors.New("the engine takes no more")
 
 // packDir writes the files below dir as a tar archive. Links stay links, whatever they point to. Everybody may read what is
 // in it, and write it too if that is wanted: it is a copy, and the image's user may be anybody.
