@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,19 +27,22 @@ const (
 // newClient returns a client of the configured engine. It does not connect yet.
 func (c *config) newClient() (*client.Client, error) {
 	opts := []client.Opt{client.WithAPIVersionNegotiation(), client.WithUserAgent("stroem-runner-docker")}
-	switch {
-	case strings.HasPrefix(c.Host, "ssh://"):
-		return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "host %s: ssh is not supported; forward the engine's socket and name that", c.Host)
-	case c.Host != "":
-		opts = append(opts, client.WithHost(c.Host))
-	default:
-		opts = append(opts, client.WithHostFromEnv())
+	host, files := c.Host, c.TLS
+	if host == "" {
+		host = os.Getenv(client.EnvOverrideHost)
+		// The client's own option for this does not verify the engine's certificate unless another variable is set.
+		if dir := os.Getenv(client.EnvOverrideCertPath); dir != "" && files == (tlsFiles{}) {
+			files = tlsFiles{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+		}
 	}
 	switch {
-	case c.TLS != (tlsFiles{}):
-		opts = append(opts, client.WithTLSClientConfig(c.TLS.CA, c.TLS.Cert, c.TLS.Key))
-	case c.Host == "":
-		opts = append(opts, client.WithTLSClientConfigFromEnv())
+	case strings.HasPrefix(host, "ssh://"):
+		return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "host %s: ssh is not supported; forward the engine's socket and name that", host)
+	case host != "":
+		opts = append(opts, client.WithHost(host))
+	}
+	if files != (tlsFiles{}) {
+		opts = append(opts, client.WithTLSClientConfig(files.CA, files.Cert, files.Key))
 	}
 	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
