@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,9 +98,10 @@ func (r *runner) unreachable(err error) string {
 	return fmt.Sprintf("the Docker engine at %s does not answer (%s): %s", r.api.DaemonHost(), reason, advice)
 }
 
-// isUnreachable tells whether an error means that there was no answer, rather than what it was.
+// isUnreachable tells whether an error means that there was no answer, or that it broke off, rather than what it was.
 func isUnreachable(err error) bool {
-	return client.IsErrConnectionFailed(err) || errors.Is(err, context.DeadlineExceeded)
+	_, broken := errors.AsType[net.Error](err)
+	return broken || client.IsErrConnectionFailed(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // said returns what the engine answered, without the words that the client puts before it.

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/stroem/stroem/tests/enclosure"
 )
@@ -76,23 +77,45 @@ func (e *Engine) Host() string { return "unix://" + socket(e.enclosure.Dir) }
 // Stop ends the engine with its containers and removes all of it.
 func (e *Engine) Stop() error { return e.enclosure.Stop() }
 
-// Signal sends a signal to the daemon, and to nothing else of the engine.
-func (e *Engine) Signal(signal syscall.Signal) error {
-	dirs, err := filepath.Glob("/proc/[0-9]*")
+// Restart ends the daemon of a supervised engine by a signal, and returns when the next one answers.
+func (e *Engine) Restart(ctx context.Context, signal syscall.Signal) error {
+	pid, err := e.daemon()
 	if err != nil {
 		return err
+	}
+	if err := syscall.Kill(pid, signal); err != nil {
+		return fmt.Errorf("signal the daemon: %w", err)
+	}
+	for {
+		next, err := e.daemon()
+		if err == nil && next != pid {
+			err = ping(ctx, socket(e.enclosure.Dir))
+		} else if err == nil {
+			err = errors.New("it goes on")
+		}
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("restart the daemon: %w: %w", context.Cause(ctx), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// daemon looks for the daemon's process.
+func (e *Engine) daemon() (pid int, err error) {
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return 0, err
 	}
 	for _, dir := range dirs {
 		text, _ := os.ReadFile(filepath.Join(dir, "cmdline")) // it may have ended meanwhile
 		program, args, _ := strings.Cut(string(text), "\x00")
-		if filepath.Base(program) != "dockerd" || !strings.Contains(args, "--pidfile="+pidFile(e.enclosure.Dir)+"\x00") {
-			continue
+		if filepath.Base(program) == "dockerd" && strings.Contains(args, "--pidfile="+pidFile(e.enclosure.Dir)+"\x00") {
+			return strconv.Atoi(filepath.Base(dir))
 		}
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		if err != nil {
-			return err
-		}
-		return syscall.Kill(pid, signal)
 	}
-	return errors.New("the daemon does not run")
+	return 0, errors.New("the daemon does not run")
 }
