@@ -79,6 +79,7 @@ func TestValidate(t *testing.T) {
 		`{"cmd": "x", "image": "{{ input.image }}"}`:    "/image: image has no effect",
 		`{"cmd": "x", "workdir": "a/../.."}`:            "/workdir: workdir has to be a path inside",
 		`{"cmd": "x", "resources": {"cpu": "1 core"}}`:  `/resources: resources.cpu "1 core"`,
+		`{"cmd": "x", "resources": {"cpu": "9m"}}`:      `/resources: resources.cpu "9m" is less than`,
 		`{"cmd": "x", "resources": {"memory": "1Mi"}}`:  "/resources: resources.memory \"1Mi\" is less than",
 		`{"cmd": "x", "resources": {"cpu": "{{ x }}"}}`: "",
 	} {
