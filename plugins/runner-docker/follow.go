@@ -18,6 +18,8 @@ var zero time.Time
 const (
 	// settleLimit is how long the end of a container may come after that of its log.
 	settleLimit = time.Second
+	// unheardLimit is how long the end of a run's context may come after that of its output.
+	unheardLimit = 5 * time.Second
 	// logTries is how often a log is read again that the engine cannot read.
 	logTries = 3
 )
@@ -55,8 +57,11 @@ func (r *runner) follow(ctx context.Context, id string, grace time.Duration, fro
 	result, err := f.watch(reading)
 	close(ended)
 	stopper.Wait()
-	if errors.Is(err, errDrained) {
+	switch {
+	case errors.Is(err, errDrained):
 		return f.drained(context.WithoutCancel(ctx))
+	case errors.Is(err, errOutput):
+		return nil, unheard(ctx, err)
 	}
 	return result, err
 }
@@ -98,6 +103,19 @@ func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 
 // errOutput wraps errors of the host's end: nobody listens any more.
 var errOutput = errors.New("hand out output")
+
+// unheard says why nobody listens, which the context of the run tells a moment later than the output: a run whose host has gone is
+// to go on.
+func unheard(ctx context.Context, err error) error {
+	wait := time.NewTimer(unheardLimit)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-wait.C:
+		return err
+	}
+}
 
 // read hands out the log from the cursor on until it ends, or what there is of it: with nil, or an error if it broke off.
 func (f *follower) read(ctx context.Context, follow bool) error {

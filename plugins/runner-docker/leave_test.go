@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/stretchr/testify/require"
@@ -36,7 +38,20 @@ func (l leaver) Started(state []byte) error {
 	return err
 }
 
-// TestHostThatGoes: what the next one may ask for is there, be it before the start or after the end.
+// deaf is an output whose host has gone, of which a run hears a little later.
+type deaf struct {
+	*plugintest.Recorder
+	leave context.CancelCauseFunc
+}
+
+func (d deaf) Stdout() io.Writer { return d }
+
+func (d deaf) Write([]byte) (int, error) {
+	time.AfterFunc(100*time.Millisecond, func() { d.leave(pluginapi.ErrHostGone) })
+	return 0, errors.New("nobody listens")
+}
+
+// TestHostThatGoes: what the next one may ask for is there, whenever a host goes.
 func TestHostThatGoes(t *testing.T) {
 	t.Parallel()
 	r := newTestRunner()
@@ -45,6 +60,10 @@ func TestHostThatGoes(t *testing.T) {
 	for name, begin := range map[string]func(ctx context.Context, f *fixture, leave context.CancelCauseFunc) error{
 		"before the start": func(ctx context.Context, f *fixture, leave context.CancelCauseFunc) error {
 			_, err := r.Run(ctx, f.req, leaver{plugintest.NewRecorder(), leave})
+			return err
+		},
+		"during output": func(ctx context.Context, f *fixture, leave context.CancelCauseFunc) error {
+			_, err := r.Run(ctx, f.req, deaf{plugintest.NewRecorder(), leave})
 			return err
 		},
 		"after the end": func(ctx context.Context, f *fixture, leave context.CancelCauseFunc) error {
