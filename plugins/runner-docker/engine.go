@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,34 +74,4 @@ func (r *runner) health(ctx context.Context) *pluginapi.Health {
 		}
 	}
 	return &pluginapi.Health{State: pluginapi.Healthy}
-}
-
-// unreachable says which engine did not answer, and what to do about it.
-func (r *runner) unreachable(err error) string {
-	reason, advice := err.Error(), "start it, or set host in the plugin's config"
-	switch {
-	case strings.Contains(reason, "permission denied"):
-		reason, advice = "permission denied", "let the worker's user use the socket (group docker)"
-	case errors.Is(err, context.DeadlineExceeded):
-		reason = "no answer in time"
-	case strings.Contains(reason, "x509:"), strings.Contains(reason, "tls:"),
-		errors.Is(err, io.EOF) && strings.HasPrefix(r.api.DaemonHost(), "tcp:"), // what hung up may have expected encryption
-		strings.Contains(reason, "HTTP request to an HTTPS server"):
-		advice = "check tls in the plugin's config"
-	case strings.Contains(reason, "Cannot connect"):
-		reason = "nobody listens there"
-	}
-	return fmt.Sprintf("the Docker engine at %s does not answer (%s): %s", r.api.DaemonHost(), reason, advice)
-}
-
-// isUnreachable tells whether an error means that there was no answer, or that it broke off, rather than what it was.
-func isUnreachable(err error) bool {
-	_, broken := errors.AsType[net.Error](err)
-	return broken || client.IsErrConnectionFailed(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF)
-}
-
-// said returns what the engine answered, without the words that the client puts before it.
-func said(err error) string {
-	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
-	return strings.TrimSuffix(text, ": unknown")
 }
