@@ -64,6 +64,9 @@ func (l *launch) createWith(ctx context.Context, name string, config *container.
 		}
 		created, err = l.api.ContainerCreate(call, config, host, nil, nil, name)
 	}
+	for _, warning := range created.Warnings { // such as of limits that the engine's machine does not keep
+		l.log.WarnContext(ctx, "the engine warns of a container", "run", l.req.RunID, "warning", warning)
+	}
 	return created.ID, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ func newRegistry(t *testing.T) *registryServer {
 	require.NoError(t, err)
 	require.NoError(t, zip.Close())
 	config, err := json.Marshal(doc{
-		"architecture": "amd64", "os": "linux", "config": doc{"Labels": doc{"test": t.Name()}},
+		"architecture": runtime.GOARCH, "os": "linux", "config": doc{"Labels": doc{"test": t.Name()}},
 		"rootfs": doc{"type": "layers", "diff_ids": []string{digest(files)}},
 	})
 	require.NoError(t, err)

@@ -76,10 +76,13 @@ func (r *runner) ended(ctx context.Context, runID, id, volume string, result *pl
 		r.tidy(ctx, runID)
 		return nil, err
 	}
-	if removeErr := r.removeOne(ctx, id, volume); removeErr != nil {
+	removeErr := r.removeOne(ctx, id, volume)
+	switch {
+	case removeErr != nil && stopped != nil: // the host has it removed later, and what came out of it matters less
+		return nil, r.failed("remove the container of a step that was stopped", removeErr)
+	case removeErr != nil:
 		r.log.WarnContext(ctx, "remove the container of a step that has ended", "run", runID, "container", id, "error", removeErr)
-	}
-	if stopped != nil && result.ExitCode == 0 { // it was told to stop, and says that all is well
+	case stopped != nil && result.ExitCode == 0: // it was told to stop, and says that all is well
 		return nil, stopped
 	}
 	return result, nil
