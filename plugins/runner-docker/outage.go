@@ -64,19 +64,27 @@ func (f *follower) look(ctx context.Context, limit time.Duration) (container.Ins
 }
 
 // closing tells whether a container may have been ended by an engine that is about to end itself: such a one answers on the
-// connections that it has, and takes no more.
+// connections that it has, and takes no more. What it is told to remove it removes by half, so that the next one is waited for.
 func (f *follower) closing(ctx context.Context, s *container.State) bool {
 	if s.OOMKilled || s.ExitCode != codeTerminated && s.ExitCode != codeKilled {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, settleLimit)
-	defer cancel()
-	conn, err := f.api.Dialer()(ctx)
-	if err != nil {
-		return true
+	connect := func() error {
+		call, cancel := context.WithTimeout(ctx, settleLimit)
+		defer cancel()
+		conn, err := f.api.Dialer()(call)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
 	}
-	_ = conn.Close()
-	return false
+	if connect() == nil {
+		return false
+	}
+	patience, cancel := context.WithTimeout(ctx, outageLimit)
+	defer cancel()
+	_ = repeat(patience, func(error) bool { return true }, connect)
+	return true
 }
 
 // note writes a line of the runner's own. Nothing depends on it: whoever does not listen any more ends the run.

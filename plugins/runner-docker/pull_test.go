@@ -28,6 +28,7 @@ import (
 type registryServer struct {
 	host     string
 	password string                                             // "": it lets everybody in
+	busy     bool                                               // it refuses all, because there were too many
 	layer    func(w http.ResponseWriter, r *http.Request) error // in place of serving it
 	blobs    map[string][]byte
 	manifest []byte
@@ -80,6 +81,12 @@ func digest(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(
 func (s *registryServer) image() string { return s.host + "/app:1" }
 
 func (s *registryServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.busy {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte(`{"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit."}]}`))
+		return
+	}
 	user, password, _ := r.BasicAuth()
 	if s.password != "" && (user != "puller" || password != s.password) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
@@ -170,6 +177,16 @@ func (s *registryServer) slow() <-chan struct{} {
 		return errors.New("given up")
 	}
 	return begun
+}
+
+func TestRegistryThatLimitsPulls(t *testing.T) {
+	t.Parallel()
+	s := newRegistry(t)
+	s.busy = true
+	f := setup(t, typeDocker, doc{"image": s.image(), "cmd": "true"}, nil)
+	_, err := f.runner.Run(t.Context(), f.req, f.out)
+	require.Equal(t, pluginapi.CodeUnavailable, pluginapi.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "the registry "+s.host+" takes no more pulls for now: set registries.")
 }
 
 func TestStopWhilePulling(t *testing.T) {
