@@ -92,8 +92,8 @@ func newCursor(since time.Time) *cursor {
 	return &cursor{streams: [2]position{{at: since}, {at: since}}}
 }
 
-// streamSkew is by how much the two streams may be out of order in a log.
-const streamSkew = time.Minute
+// streamSkew is by how much the two streams may be out of order in a log: an engine takes their times before it writes in turn.
+const streamSkew = 5 * time.Second
 
 // rewind prepares for another reading and returns the time from which the log is needed. A stream on which nothing came for long
 // does not need all that came on the other one meanwhile.
