@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -17,8 +18,14 @@ type pullMessage struct {
 		Current int64 `json:"current"`
 		Total   int64 `json:"total"`
 	} `json:"progressDetail"`
-	Error string `json:"error"`
+	Error       string `json:"error"` // of engines before errorDetail
+	ErrorDetail struct {
+		Message string `json:"message"`
+	} `json:"errorDetail"`
 }
+
+// failure is why the pull has failed, "" if it has not.
+func (m *pullMessage) failure() string { return cmp.Or(m.ErrorDetail.Message, m.Error) }
 
 // pull is one under way, as a step's log tells it.
 type pull struct {

@@ -57,8 +57,8 @@ func (l *launch) pullWith(ctx context.Context, auth string, p *pull) error {
 			return nil
 		case err != nil:
 			return err
-		case m.Error != "":
-			return errors.New(m.Error)
+		case m.failure() != "":
+			return errors.New(m.failure())
 		}
 		p.take(&m)
 	}

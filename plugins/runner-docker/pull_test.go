@@ -179,6 +179,20 @@ func (s *registryServer) slow() <-chan struct{} {
 	return begun
 }
 
+func TestPullMessages(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"status": "Downloading", "progressDetail": {"current": 1, "total": 2}, "id": "a"}`: "",
+		`{"errorDetail": {"message": "no"}, "error": "no"}`:                                  "no",
+		`{"errorDetail": {"message": "no"}}`:                                                 "no",
+		`{"error": "no"}`:                                                                    "no",
+	} {
+		var m pullMessage
+		require.NoError(t, json.Unmarshal([]byte(text), &m))
+		require.Equal(t, want, m.failure(), text)
+	}
+}
+
 func TestRegistryThatLimitsPulls(t *testing.T) {
 	t.Parallel()
 	s := newRegistry(t)
