@@ -43,9 +43,10 @@ func (r *runner) Attach(ctx context.Context, req *pluginapi.AttachRequest, out p
 func (r *runner) find(ctx context.Context, runID string) (*container.Summary, error) {
 	call, cancel := limited(ctx)
 	defer cancel()
+	failed := func(err error) error { return r.failed("look for the container of the step", err) }
 	list, err := r.api.ContainerList(call, container.ListOptions{All: true, Filters: ofRun(runID)})
 	if err != nil {
-		return nil, r.failed("look for the container of the step", err)
+		return nil, failed(err)
 	}
 	for i := range list {
 		c := &list[i]
@@ -53,9 +54,17 @@ func (r *runner) find(ctx context.Context, runID string) (*container.Summary, er
 			continue
 		}
 		if c.State == container.StateCreated {
-			if _, err := r.api.ContainerStatPath(call, c.ID, scratchPath); err != nil {
+			if _, err := r.api.ContainerStatPath(call, c.ID, scratchPath); isUnreachable(err) {
+				return nil, failed(err)
+			} else if err != nil {
 				return nil, pluginapi.Errorf(pluginapi.CodeNotFound, "its container %s was created, but never started", strings.TrimPrefix(c.Names[0], "/"))
 			}
+			// A start that the plugin before this one asked for may have come between: nothing runs twice.
+			seen, err := r.api.ContainerInspect(call, c.ID)
+			if err != nil {
+				return nil, failed(err)
+			}
+			c.State = seen.State.Status
 		}
 		return c, nil
 	}

@@ -132,6 +132,8 @@ func (m extraMount) check() string {
 		return "target " + m.Target + " is a place that the runner uses itself"
 	case m.Source == "":
 		return "source has to be a path on the engine's machine or the name of a volume"
+	case strings.Contains(m.Source, "/") && !path.IsAbs(m.Source):
+		return "source " + m.Source + " has to be an absolute path on the engine's machine; the name of a volume has no slash"
 	}
 	return ""
 }

@@ -39,6 +39,7 @@ func TestBadConfig(t *testing.T) {
 		`{"mounts": [{"source": "/x", "target": "/x"}, {"source": "/x", "target": "/workspace/sub"}]}`: "/mounts/1: target /workspace/sub is a place",
 		`{"mounts": [{"source": "/x", "target": "/etc"}]}`:                                             "/mounts/0: target /etc is a place",
 		`{"mounts": [{"source": "/x", "target": "relative"}]}`:                                         "/mounts/0: target has to be an absolute path",
+		`{"mounts": [{"source": "./x", "target": "/x"}]}`:                                              "/mounts/0: source ./x has to be an absolute path",
 		`{"runner_image": "Not An Image"}`:                                                             "runner_image is no reference",
 	} {
 		err := newTestRunner().Configure(t.Context(), &pluginapi.Config{Settings: json.RawMessage(settings)})
@@ -79,6 +80,7 @@ func TestValidate(t *testing.T) {
 		`{"cmd": "x", "image": "{{ input.image }}"}`:    "/image: image has no effect",
 		`{"cmd": "x", "workdir": "a/../.."}`:            "/workdir: workdir has to be a path inside",
 		`{"cmd": "x", "resources": {"cpu": "1 core"}}`:  `/resources: resources.cpu "1 core"`,
+		`{"cmd": "x", "resources": {"cpu": "9m"}}`:      `/resources: resources.cpu "9m" is less than`,
 		`{"cmd": "x", "resources": {"memory": "1Mi"}}`:  "/resources: resources.memory \"1Mi\" is less than",
 		`{"cmd": "x", "resources": {"cpu": "{{ x }}"}}`: "",
 	} {

@@ -36,6 +36,9 @@ func (l *launch) container() (*container.Config, *container.HostConfig, error) {
 		// A check of the image's health would run beside the step, and nobody asks for its outcome.
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 	}
+	if l.spec.launched(l.req.Type) {
+		config.StopSignal = "SIGTERM" // the image's own is for what the image runs
+	}
 	if l.req.Type == typeDocker {
 		config.WorkingDir = l.spec.Workdir
 	} else {

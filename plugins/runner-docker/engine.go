@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,19 +24,22 @@ const (
 // newClient returns a client of the configured engine. It does not connect yet.
 func (c *config) newClient() (*client.Client, error) {
 	opts := []client.Opt{client.WithAPIVersionNegotiation(), client.WithUserAgent("stroem-runner-docker")}
-	switch {
-	case strings.HasPrefix(c.Host, "ssh://"):
-		return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "host %s: ssh is not supported; forward the engine's socket and name that", c.Host)
-	case c.Host != "":
-		opts = append(opts, client.WithHost(c.Host))
-	default:
-		opts = append(opts, client.WithHostFromEnv())
+	host, files := c.Host, c.TLS
+	if host == "" {
+		host = os.Getenv(client.EnvOverrideHost)
+		// The client's own option for this does not verify the engine's certificate unless another variable is set.
+		if dir := os.Getenv(client.EnvOverrideCertPath); dir != "" && files == (tlsFiles{}) {
+			files = tlsFiles{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+		}
 	}
 	switch {
-	case c.TLS != (tlsFiles{}):
-		opts = append(opts, client.WithTLSClientConfig(c.TLS.CA, c.TLS.Cert, c.TLS.Key))
-	case c.Host == "":
-		opts = append(opts, client.WithTLSClientConfigFromEnv())
+	case strings.HasPrefix(host, "ssh://"):
+		return nil, pluginapi.Errorf(pluginapi.CodeInvalid, "host %s: ssh is not supported; forward the engine's socket and name that", host)
+	case host != "":
+		opts = append(opts, client.WithHost(host))
+	}
+	if files != (tlsFiles{}) {
+		opts = append(opts, client.WithTLSClientConfig(files.CA, files.Cert, files.Key))
 	}
 	api, err := client.NewClientWithOpts(opts...)
 	if err != nil {
@@ -72,33 +74,4 @@ func (r *runner) health(ctx context.Context) *pluginapi.Health {
 		}
 	}
 	return &pluginapi.Health{State: pluginapi.Healthy}
-}
-
-// unreachable says which engine did not answer, and what to do about it.
-func (r *runner) unreachable(err error) string {
-	reason, advice := err.Error(), "start it, or set host in the plugin's config"
-	switch {
-	case strings.Contains(reason, "permission denied"):
-		reason, advice = "permission denied", "let the worker's user use the socket (group docker)"
-	case errors.Is(err, context.DeadlineExceeded):
-		reason = "no answer in time"
-	case strings.Contains(reason, "x509:"), strings.Contains(reason, "tls:"),
-		errors.Is(err, io.EOF) && strings.HasPrefix(r.api.DaemonHost(), "tcp:"), // what hung up may have expected encryption
-		strings.Contains(reason, "HTTP request to an HTTPS server"):
-		advice = "check tls in the plugin's config"
-	case strings.Contains(reason, "Cannot connect"):
-		reason = "nobody listens there"
-	}
-	return fmt.Sprintf("the Docker engine at %s does not answer (%s): %s", r.api.DaemonHost(), reason, advice)
-}
-
-// isUnreachable tells whether an error means that there was no answer, rather than what it was.
-func isUnreachable(err error) bool {
-	return client.IsErrConnectionFailed(err) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// said returns what the engine answered, without the words that the client puts before it.
-func said(err error) string {
-	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
-	return strings.TrimSuffix(text, ": unknown")
 }

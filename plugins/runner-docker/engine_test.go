@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,11 +22,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stroem/stroem/pluginapi/plugintest"
+	"github.com/stroem/stroem/tests/dockerd"
 	"github.com/stroem/stroem/tests/engines"
 	"github.com/stroem/stroem/tests/localimage"
 )
 
 func TestMain(m *testing.M) {
+	dockerd.Inside()
 	plugintest.Init()
 	var err error
 	if binaryDir, err = os.MkdirTemp("", "runner-docker-test"); err != nil {
@@ -80,13 +83,7 @@ func testImage(t testing.TB, changes ...string) string {
 	api := engine(t)
 	imagesMu.Lock()
 	defer imagesMu.Unlock()
-	ref := fmt.Sprintf("stroem-test-%d/busybox:%x", os.Getpid(), strings.Join(changes, ";"))
-	if len(ref) > 120 {
-		ref = ref[:120]
-	}
-	if strings.HasSuffix(ref, ":") {
-		ref += "1"
-	}
+	ref := fmt.Sprintf("stroem-test-%d/busybox:%x", os.Getpid(), sha256.Sum256([]byte(strings.Join(changes, ";"))))
 	err, ok := images[ref]
 	if !ok {
 		var files []byte

@@ -22,7 +22,7 @@ func (r *runner) files(req *pluginapi.RunRequest, s *spec) (*bytes.Buffer, error
 	var buf bytes.Buffer
 	p := packer{w: tar.NewWriter(&buf), now: time.Now()}
 	p.dir(ownDir, 0o755)
-	if entrypoint, _ := s.command(req.Type); len(entrypoint) == 2 && entrypoint[1] == ownDir+"/start" {
+	if s.launched(req.Type) {
 		p.file(ownDir+"/start", []byte(s.launcher(req.Type)))
 	}
 	if s.Cmd != "" {

@@ -16,19 +16,13 @@ import (
 var zero time.Time
 
 const (
-	// outageLimit is how long a run waits for an engine that does not answer any more.
-	outageLimit = time.Minute
-	// outageRetry is how often it is asked meanwhile.
-	outageRetry = time.Second
 	// settleLimit is how long the end of a container may come after that of its log.
 	settleLimit = time.Second
-	// drainLimit is how long what a stopped step has written is still read when it has ended.
-	drainLimit = 3 * time.Second
+	// unheardLimit is how long the end of a run's context may come after that of its output.
+	unheardLimit = 5 * time.Second
 	// logTries is how often a log is read again that the engine cannot read.
 	logTries = 3
 )
-
-var errDrained = errors.New("what a stopped step wrote is not waited for any longer")
 
 // follower hands out the output of a container until it has ended.
 type follower struct {
@@ -63,11 +57,18 @@ func (r *runner) follow(ctx context.Context, id string, grace time.Duration, fro
 	result, err := f.watch(reading)
 	close(ended)
 	stopper.Wait()
+	switch {
+	case errors.Is(err, errDrained):
+		return f.drained(context.WithoutCancel(ctx))
+	case errors.Is(err, errOutput):
+		return nil, unheard(ctx, err)
+	}
 	return result, err
 }
 
 // watch reads until the log and the container have ended. Engines may end a log that is followed before its last pieces, so
-// that the log of a container that has ended is looked at once more.
+// that the log of a container that has ended is looked at once more. A connection that breaks while the container runs says
+// nothing of the log.
 func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 	seen := container.InspectResponse{}
 	for broken, over := 0, false; ; {
@@ -76,17 +77,17 @@ func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 		if f.pieces > before {
 			broken = 0
 		}
-		drained := errors.Is(context.Cause(ctx), errDrained)
 		switch {
-		case ctx.Err() != nil && !drained:
+		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.Is(err, errOutput):
 			return nil, err
 		case err == nil && over:
+			f.outage = f.outage || f.closing(ctx, seen.State)
 			return f.result(&seen), nil
 		case cerrdefs.IsConflict(err): // it is being removed
 			return nil, errRemoved()
-		case err != nil && !isUnreachable(err):
+		case err != nil && (over || !isUnreachable(err)):
 			if broken++; broken == logTries {
 				return nil, f.failed("read the output of the step", err)
 			}
@@ -94,14 +95,7 @@ func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 		if seen, err = f.inspect(ctx); err != nil {
 			return nil, err
 		}
-		over = !seen.State.Running
-		switch {
-		case drained && over:
-			_, _ = io.WriteString(f.out.Stderr(), pluginapi.NotePrefix+"the step was stopped; the last that it wrote was not waited for\n")
-			return f.result(&seen), nil
-		case drained:
-			return nil, pluginapi.Errorf(pluginapi.CodeInternal, "the container %s does not end, though it was killed", seen.Name)
-		case !over:
+		if over = !seen.State.Running; !over {
 			f.settle(ctx)
 		}
 	}
@@ -109,6 +103,19 @@ func (f *follower) watch(ctx context.Context) (*pluginapi.Result, error) {
 
 // errOutput wraps errors of the host's end: nobody listens any more.
 var errOutput = errors.New("hand out output")
+
+// unheard says why nobody listens, which the context of the run tells a moment later than the output: a run whose host has gone is
+// to go on.
+func unheard(ctx context.Context, err error) error {
+	wait := time.NewTimer(unheardLimit)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-wait.C:
+		return err
+	}
+}
 
 // read hands out the log from the cursor on until it ends, or what there is of it: with nil, or an error if it broke off.
 func (f *follower) read(ctx context.Context, follow bool) error {
@@ -141,47 +148,6 @@ func (f *follower) read(ctx context.Context, follow bool) error {
 			return errors.Join(errOutput, err)
 		}
 	}
-}
-
-// inspect asks for the state of the container. An engine that does not answer is asked again for a limited time.
-func (f *follower) inspect(ctx context.Context) (container.InspectResponse, error) {
-	giveUp := time.NewTimer(outageLimit)
-	defer giveUp.Stop()
-	for told := false; ; told = true {
-		call, cancel := limited(ctx)
-		seen, err := f.api.ContainerInspect(call, f.id)
-		cancel()
-		switch {
-		case err == nil:
-			if told {
-				_, _ = io.WriteString(f.out.Stderr(), pluginapi.NotePrefix+"the Docker engine answers again\n")
-			}
-			return seen, nil
-		case cerrdefs.IsNotFound(err):
-			return seen, errRemoved()
-		case !isUnreachable(err):
-			return seen, f.failed("look at the container", err)
-		}
-		if !told {
-			f.outage = true
-			_, _ = io.WriteString(f.out.Stderr(), pluginapi.NotePrefix+"lost the connection to the Docker engine; trying again for "+outageLimit.String()+"\n")
-		}
-		retry := time.NewTimer(outageRetry)
-		select {
-		case <-retry.C:
-		case <-ctx.Done():
-			retry.Stop()
-			return seen, context.Cause(ctx)
-		case <-giveUp.C:
-			retry.Stop()
-			return seen, pluginapi.Errorf(pluginapi.CodeUnavailable,
-				"lost the connection to the Docker engine while the step ran; how the step ended is not known: %s", f.unreachable(err))
-		}
-	}
-}
-
-func errRemoved() error {
-	return pluginapi.Errorf(pluginapi.CodeNotFound, "the container of the step is gone: somebody removed it while it ran")
 }
 
 // settle waits a moment for the end of a container whose log has ended.

@@ -3,14 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"slices"
-	"strings"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/distribution/reference"
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/volume"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -96,113 +90,6 @@ func (l *launch) prepare(ctx context.Context) error {
 		return err
 	}
 	return l.begin()
-}
-
-// create makes the container. Its errors are the engine's, or errors of the plugin.
-func (l *launch) create(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	config, host, err := l.container()
-	if err != nil {
-		return err
-	}
-	if l.req.Type == typeDocker {
-		return l.createWith(ctx, config, host)
-	}
-	operator := host.Mounts
-	if l.cfg.Workspace == workspaceBind || l.cfg.Workspace == workspaceAuto && isLocal(l.api) {
-		host.Mounts = append(slices.Clip(operator), bindWorkspace(l.req.Workspace))
-		err := l.createWith(ctx, config, host)
-		switch {
-		case !noSuchSource(err):
-			return err
-		case l.cfg.Workspace == workspaceBind:
-			return pluginapi.Errorf(pluginapi.CodePrecondition,
-				"the engine does not see the workspace at %s: mount it there, or set workspace to volume in the plugin's config", l.req.Workspace.Dir)
-		}
-	}
-	l.volume = true
-	if err := l.makeVolume(ctx); err != nil {
-		return err
-	}
-	host.Mounts = append(slices.Clip(operator), volumeWorkspace(l.name, !l.req.Workspace.Writable))
-	return l.createWith(ctx, config, host)
-}
-
-// makeVolume makes the volume for the workspace. The step's own container can fill it if it may write to it.
-func (l *launch) makeVolume(ctx context.Context) error {
-	if !l.req.Workspace.Writable {
-		return l.fillVolume(ctx)
-	}
-	call, cancel := limited(ctx)
-	defer cancel()
-	_, err := l.api.VolumeCreate(call, volume.CreateOptions{Name: l.name, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels)})
-	return err
-}
-
-// createWith makes the container. One of the same name is left of the same run, which nobody follows any more.
-func (l *launch) createWith(ctx context.Context, config *container.Config, host *container.HostConfig) error {
-	call, cancel := limited(ctx)
-	defer cancel()
-	created, err := l.api.ContainerCreate(call, config, host, nil, nil, l.name)
-	if cerrdefs.IsConflict(err) {
-		if err := l.removeContainers(call, l.req.RunID); err != nil {
-			return err
-		}
-		created, err = l.api.ContainerCreate(call, config, host, nil, nil, l.name)
-	}
-	l.id = created.ID
-	return err
-}
-
-// fill gets files into the container, and connects it to further networks.
-func (l *launch) fill(ctx context.Context) error {
-	if l.volume && l.req.Workspace.Writable {
-		if err := l.copyWorkspace(ctx, l.id); err != nil {
-			return err
-		}
-	}
-	files, err := l.files(l.req, l.spec)
-	if err != nil {
-		return err
-	}
-	call, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	if err := l.api.CopyToContainer(call, l.id, "/", files, container.CopyToContainerOptions{}); err != nil {
-		return l.failed("copy the step's files into the container", err)
-	}
-	for _, network := range l.cfg.Networks[min(1, len(l.cfg.Networks)):] {
-		if err := l.api.NetworkConnect(call, network, l.id, nil); err != nil {
-			return l.failed("connect the container to the network "+network, err)
-		}
-	}
-	return nil
-}
-
-// failed makes an error for people of what the engine answered.
-func (r *runner) failed(what string, err error) error {
-	if e, ok := errors.AsType[*pluginapi.Error](err); ok {
-		return e
-	}
-	text, code := what+": "+said(err), pluginapi.CodeInternal
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, pluginapi.ErrStopped), errors.Is(err, pluginapi.ErrTimedOut), errors.Is(err, pluginapi.ErrHostGone):
-		return err
-	case isUnreachable(err):
-		text, code = what+": "+r.unreachable(err), pluginapi.CodeUnavailable
-	case strings.Contains(text, "No command specified"), strings.Contains(text, "no command specified"):
-		text, code = "the image has no command of its own: set command, entrypoint or cmd", pluginapi.CodeInvalid
-	case cerrdefs.IsInvalidArgument(err):
-		code = pluginapi.CodeInvalid
-	case cerrdefs.IsNotFound(err):
-		code = pluginapi.CodeNotFound
-	}
-	return &pluginapi.Error{Code: code, Message: text, Retryable: code == pluginapi.CodeUnavailable, Err: err}
-}
-
-func isNoImage(err error) bool {
-	return cerrdefs.IsNotFound(err) && strings.Contains(strings.ToLower(err.Error()), "no such image")
 }
 
 // familiar is an image as people write it: without the registry that is meant if none is named.

@@ -13,8 +13,9 @@ const (
 
 // The launcher runs the command as its child and waits for it, so that it is there when the step is told to stop: then it tells
 // everything else in the container, and waits until all of that has ended. A shell that is told to stop would end at
-// once and take with it what it had started. It says how the command ended, whatever happened; what shells say of killed
-// children at wait is not the step's.
+// once and take with it what it had started. It says how the command ended, whatever happened, but that a command which was
+// told to stop has not succeeded: an engine that is restarted tells nobody else of it. What shells say of killed children at wait
+// is not the step's.
 const (
 	launcherStartup = `set -e
 for file in ` + startupDir + `/*.sh; do
@@ -27,6 +28,7 @@ set +e
   kill -TERM -1 2>/dev/null
   wait $child 2>/dev/null
   code=$?
+  [ $code != 0 ] || code=143
   while kill -0 -1 2>/dev/null; do sleep 0.1 2>/dev/null || sleep 1 || break; done
   exit $code
 }

@@ -92,15 +92,25 @@ func newCursor(since time.Time) *cursor {
 	return &cursor{streams: [2]position{{at: since}, {at: since}}}
 }
 
-// rewind prepares for another reading and returns the time from which the log is needed.
+// streamSkew is by how much the two streams may be out of order in a log: an engine takes their times before it writes in turn.
+const streamSkew = 5 * time.Second
+
+// rewind prepares for another reading and returns the time from which the log is needed. A stream on which nothing came for long
+// does not need all that came on the other one meanwhile.
 func (c *cursor) rewind() time.Time {
-	since := c.streams[0].at
+	since, last := c.streams[0].at, c.streams[0].at
 	for i := range c.streams {
 		p := &c.streams[i]
 		p.skip, p.caught = p.count, false
 		if p.at.Before(since) {
 			since = p.at
 		}
+		if p.at.After(last) {
+			last = p.at
+		}
+	}
+	if behind := last.Add(-streamSkew); since.Before(behind) {
+		return behind
 	}
 	return since
 }

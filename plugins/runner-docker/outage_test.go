@@ -2,104 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/docker/docker/client"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
-	"github.com/stroem/stroem/tests/engines"
 )
-
-// line is a way to the engine that can be cut.
-type line struct {
-	engine  string
-	address string
-	tls     *tls.Config // nil: plain
-	mu      sync.Mutex
-	accept  net.Listener // nil while it is cut
-	open    map[net.Conn]bool
-	group   sync.WaitGroup
-}
-
-func newLine(t *testing.T, encrypted *tls.Config) *line {
-	t.Helper()
-	l := &line{engine: engines.Docker(t), address: "127.0.0.1:0", tls: encrypted, open: map[net.Conn]bool{}}
-	l.mend(t)
-	t.Cleanup(func() {
-		l.cut()
-		l.group.Wait()
-	})
-	return l
-}
-
-func (l *line) mend(t *testing.T) {
-	t.Helper()
-	accept, err := (&net.ListenConfig{}).Listen(context.WithoutCancel(t.Context()), "tcp", l.address)
-	require.NoError(t, err)
-	if l.tls != nil {
-		accept = tls.NewListener(accept, l.tls)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.accept, l.address = accept, accept.Addr().String()
-	l.group.Go(func() {
-		for {
-			near, err := accept.Accept()
-			if err != nil {
-				return
-			}
-			l.group.Go(func() { l.carry(near) })
-		}
-	})
-}
-
-func (l *line) carry(near net.Conn) {
-	defer func() { _ = near.Close() }()
-	target, err := client.ParseHostURL(l.engine)
-	if err != nil {
-		return
-	}
-	far, err := (&net.Dialer{}).DialContext(context.Background(), target.Scheme, target.Host+strings.TrimSuffix(target.Path, "/"))
-	if err != nil {
-		return
-	}
-	defer func() { _ = far.Close() }()
-	l.mu.Lock()
-	l.open[near], l.open[far] = true, true
-	if l.accept == nil { // cut meanwhile
-		l.mu.Unlock()
-		return
-	}
-	l.mu.Unlock()
-	var there sync.WaitGroup
-	there.Go(func() {
-		_, _ = io.Copy(far, near)
-		_ = far.Close()
-	})
-	_, _ = io.Copy(near, far)
-	_ = near.Close()
-	there.Wait()
-}
-
-func (l *line) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.accept != nil {
-		_ = l.accept.Close()
-		l.accept = nil
-	}
-	for conn := range l.open {
-		_ = conn.Close()
-	}
-	clear(l.open)
-}
 
 // waiter is a recorder that tells when a text has come on stderr.
 type waiter struct {
@@ -148,4 +61,50 @@ func TestEngineThatGoesAway(t *testing.T) {
 	require.True(t, strings.HasPrefix(stdout, "out0\nout1\nout2\n"))
 	require.True(t, strings.HasSuffix(stdout, "out198\nout199\ntravelled"))
 	require.Contains(t, stderr, "stroem: the Docker engine answers again")
+}
+
+// TestConnectionsThatBreak has something between that ends connections on which nothing happens, as proxies do: a step that says
+// nothing for long is well all the same.
+func TestConnectionsThatBreak(t *testing.T) {
+	t.Parallel()
+	engine(t)
+	way := newLine(t, nil)
+	f := setup(t, typeDocker, doc{"cmd": "echo begin; sleep 5; echo end; exit 5"}, doc{"host": "tcp://" + way.address})
+	go func() {
+		<-f.out.HasOutput()
+		way.shorten(300 * time.Millisecond)
+	}()
+	result, err := f.runner.Run(t.Context(), f.req, f.out)
+	require.NoError(t, err)
+	require.Equal(t, 5, result.ExitCode)
+	stdout, _, _ := f.out.Text()
+	require.Equal(t, "begin\nend\n", stdout)
+}
+
+// TestStopWithoutAnAnswer: an engine that is frozen does not keep a run that is told to stop.
+func TestStopWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	engine(t)
+	way := newLine(t, nil)
+	f := setup(t, typeDocker, doc{"cmd": "echo begin; sleep 600"}, doc{"host": "tcp://" + way.address})
+	f.req.StopGrace = 300 * time.Millisecond
+	r := newTestRunner()
+	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{Settings: settings(t, doc{"host": "tcp://" + way.address})}))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var told time.Time
+	go func() {
+		<-f.out.HasOutput()
+		way.frozen.Lock()
+		told = time.Now()
+		cancel(pluginapi.ErrStopped)
+	}()
+	result, err := r.Run(ctx, f.req, f.out)
+	took := time.Since(told)
+	way.frozen.Unlock()
+	require.Nil(t, result)
+	require.Equal(t, pluginapi.CodeUnavailable, pluginapi.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "does not answer")
+	require.Less(t, took, 30*time.Second, "the host waits for five seconds and reports something else then; calls may take minutes")
+	require.NoError(t, f.runner.Remove(t.Context(), &pluginapi.RemoveRequest{RunID: f.req.RunID}))
+	require.NoError(t, r.Close())
 }

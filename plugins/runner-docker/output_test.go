@@ -96,4 +96,11 @@ func TestCursor(t *testing.T) {
 	require.True(t, c.fresh(errs(9)))
 	require.Equal(t, "100.000000007", stamp(c.rewind()))
 	require.Empty(t, stamp(zero))
+
+	quiet := newCursor(zero)
+	require.True(t, quiet.fresh(out(0)))
+	require.Equal(t, at(0).Add(-streamSkew), quiet.rewind(), "not all is read again for a stream on which nothing comes")
+	require.False(t, quiet.fresh(out(0)))
+	require.True(t, quiet.fresh(errs(0)))
+	require.True(t, quiet.fresh(out(1)))
 }

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ import (
 type registryServer struct {
 	host     string
 	password string                                             // "": it lets everybody in
+	busy     bool                                               // it refuses all, because there were too many
 	layer    func(w http.ResponseWriter, r *http.Request) error // in place of serving it
 	blobs    map[string][]byte
 	manifest []byte
@@ -45,7 +47,7 @@ func newRegistry(t *testing.T) *registryServer {
 	require.NoError(t, err)
 	require.NoError(t, zip.Close())
 	config, err := json.Marshal(doc{
-		"architecture": "amd64", "os": "linux", "config": doc{"Labels": doc{"test": t.Name()}},
+		"architecture": runtime.GOARCH, "os": "linux", "config": doc{"Labels": doc{"test": t.Name()}},
 		"rootfs": doc{"type": "layers", "diff_ids": []string{digest(files)}},
 	})
 	require.NoError(t, err)
@@ -79,6 +81,12 @@ func digest(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(
 func (s *registryServer) image() string { return s.host + "/app:1" }
 
 func (s *registryServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.busy {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write([]byte(`{"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit."}]}`))
+		return
+	}
 	user, password, _ := r.BasicAuth()
 	if s.password != "" && (user != "puller" || password != s.password) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
@@ -169,6 +177,30 @@ func (s *registryServer) slow() <-chan struct{} {
 		return errors.New("given up")
 	}
 	return begun
+}
+
+func TestPullMessages(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"status": "Downloading", "progressDetail": {"current": 1, "total": 2}, "id": "a"}`: "",
+		`{"errorDetail": {"message": "no"}, "error": "no"}`:                                  "no",
+		`{"errorDetail": {"message": "no"}}`:                                                 "no",
+		`{"error": "no"}`:                                                                    "no",
+	} {
+		var m pullMessage
+		require.NoError(t, json.Unmarshal([]byte(text), &m))
+		require.Equal(t, want, m.failure(), text)
+	}
+}
+
+func TestRegistryThatLimitsPulls(t *testing.T) {
+	t.Parallel()
+	s := newRegistry(t)
+	s.busy = true
+	f := setup(t, typeDocker, doc{"image": s.image(), "cmd": "true"}, nil)
+	_, err := f.runner.Run(t.Context(), f.req, f.out)
+	require.Equal(t, pluginapi.CodeUnavailable, pluginapi.CodeOf(err), "%v", err)
+	require.ErrorContains(t, err, "the registry "+s.host+" takes no more pulls for now: set registries.")
 }
 
 func TestStopWhilePulling(t *testing.T) {

@@ -15,8 +15,11 @@ type resources struct {
 	Memory string `json:"memory"`
 }
 
-// minMemory is the least limit that the engine takes.
-const minMemory = 6 << 20
+// The least limits that engines take.
+const (
+	minCPUs   = 0.01
+	minMemory = 6 << 20
+)
 
 // limits returns the limits for the engine. There is no swap beyond the memory: a step that needs more is to end, and not to
 // slow down the machine.
@@ -27,8 +30,11 @@ func (r *resources) limits() (container.Resources, error) {
 	}
 	if r.CPU != "" {
 		cpus, err := quantity(r.CPU, cpuUnits)
-		if err != nil || cpus < 0.001 || cpus > 1<<20 {
+		if err != nil || cpus <= 0 || cpus > 1<<20 {
 			return limits, fmt.Errorf("resources.cpu %q has to be a number of CPUs such as 0.5, 2 or 500m", r.CPU)
+		}
+		if cpus < minCPUs {
+			return limits, fmt.Errorf("resources.cpu %q is less than the 10m that the engine takes", r.CPU)
 		}
 		limits.NanoCPUs = int64(math.Round(cpus * 1e9))
 	}

@@ -59,37 +59,41 @@ func (r *runner) tidy(ctx context.Context, runID string) {
 	}
 }
 
-// removeOne removes the container of a run, and its volume if it has one.
+// removeOne removes the container of a run that has ended, and its volume if it has one. An engine that is away may come back: it
+// is waited for, unless the run is told to stop.
 func (r *runner) removeOne(ctx context.Context, id, volume string) error {
+	patient := ctx.Err() == nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanLimit)
 	defer cancel()
-	err := r.removeContainer(ctx, id)
-	if volume != "" {
-		err = errors.Join(err, r.removeVolume(ctx, volume))
-	}
-	return err
+	return repeat(ctx, func(err error) bool { return patient && isUnreachable(err) }, func() error {
+		err := r.removeContainer(ctx, id)
+		if volume != "" {
+			err = errors.Join(err, r.removeVolume(ctx, volume))
+		}
+		return err
+	})
 }
-
-// removeTries is how often something is removed that the engine says is busy, as it does when processes have just ended.
-const (
-	removeTries = 5
-	removeRetry = 300 * time.Millisecond
-)
 
 // removeContainer removes a container with its anonymous volumes, running or not. One that is gone is removed.
 func (r *runner) removeContainer(ctx context.Context, id string) error {
-	return again(ctx, func() error {
-		err := r.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
-		if cerrdefs.IsNotFound(err) {
-			return nil
-		}
-		return err
+	return removeBusy(ctx, func() error {
+		return r.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	})
 }
 
 func (r *runner) removeVolume(ctx context.Context, name string) error {
-	return again(ctx, func() error {
-		err := r.api.VolumeRemove(ctx, name, false)
+	return removeBusy(ctx, func() error { return r.api.VolumeRemove(ctx, name, false) })
+}
+
+// busyLimit is how long something is removed again and again that the engine says is busy: processes have just ended, or
+// somebody is at it already.
+const busyLimit = 15 * time.Second
+
+func removeBusy(ctx context.Context, remove func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, busyLimit)
+	defer cancel()
+	return repeat(ctx, func(err error) bool { return !isUnreachable(err) }, func() error {
+		err := remove()
 		if cerrdefs.IsNotFound(err) {
 			return nil
 		}
@@ -97,18 +101,21 @@ func (r *runner) removeVolume(ctx context.Context, name string) error {
 	})
 }
 
-// again repeats what the engine refuses for a reason that passes, such as that somebody is at it already.
-func again(ctx context.Context, call func() error) error {
-	for try := 1; ; try++ {
+// repeatPause is between two calls of which the first had an error that passes.
+const repeatPause = 300 * time.Millisecond
+
+// repeat calls until the error is none of those that pass, or ctx has ended.
+func repeat(ctx context.Context, passes func(error) bool, call func() error) error {
+	for {
 		err := call()
-		if err == nil || try == removeTries || isUnreachable(err) || ctx.Err() != nil {
+		if err == nil || !passes(err) {
 			return err
 		}
-		retry := time.NewTimer(removeRetry)
+		pause := time.NewTimer(repeatPause)
 		select {
-		case <-retry.C:
+		case <-pause.C:
 		case <-ctx.Done():
-			retry.Stop()
+			pause.Stop()
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/stroem/stroem/pluginapi"
@@ -15,6 +14,12 @@ import (
 const (
 	codeNotExecutable = 126
 	codeNotFound      = 127
+)
+
+// How containers are ended from outside.
+const (
+	codeKilled     = 128 + 9
+	codeTerminated = 128 + 15
 )
 
 // signals are the names of the signals of Linux, by number. Containers tell of them as 128 and the number.
@@ -88,8 +93,4 @@ func (t *tail) initFailed() string {
 		return ""
 	}
 	return string(text)
-}
-
-func notRunning(err error) bool {
-	return cerrdefs.IsConflict(err) || cerrdefs.IsNotFound(err)
 }

@@ -17,8 +17,11 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 		return nil, err
 	}
 	err = l.prepare(ctx)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
+	switch cause := context.Cause(ctx); {
+	case err == nil && errors.Is(cause, pluginapi.ErrHostGone): // it knows of the run, and somebody may start that
+		return nil, cause
+	case cause != nil:
+		err = cause
 	}
 	if err != nil {
 		r.tidy(ctx, req.RunID)
@@ -60,21 +63,27 @@ func (l *launch) start(ctx context.Context) (*pluginapi.Result, error) {
 	return nil, l.failed("start the container", err)
 }
 
-// ended removes the container of a run that has come to its end. One whose host has gone, and one of which the engine tells
-// nothing, stays: somebody will ask for it.
+// ended removes the container of a run that has come to its end. One whose host has gone stays, whatever is known of it: somebody
+// will ask for it. So does one whose engine does not answer: the host has it removed later.
 func (r *runner) ended(ctx context.Context, runID, id, volume string, result *pluginapi.Result, err error) (*pluginapi.Result, error) {
+	stopped := context.Cause(ctx)
 	switch {
-	case errors.Is(err, pluginapi.ErrHostGone):
+	case errors.Is(stopped, pluginapi.ErrHostGone):
+		return nil, stopped
+	case pluginapi.CodeOf(err) == pluginapi.CodeUnavailable:
 		return nil, err
 	case err != nil:
 		r.tidy(ctx, runID)
 		return nil, err
 	}
-	if removeErr := r.removeOne(ctx, id, volume); removeErr != nil {
+	removeErr := r.removeOne(ctx, id, volume)
+	switch {
+	case removeErr != nil && stopped != nil: // the host has it removed later, and what came out of it matters less
+		return nil, r.failed("remove the container of a step that was stopped", removeErr)
+	case removeErr != nil:
 		r.log.WarnContext(ctx, "remove the container of a step that has ended", "run", runID, "container", id, "error", removeErr)
-	}
-	if ctx.Err() != nil && result.ExitCode == 0 { // it was told to stop, and says that all is well
-		return nil, context.Cause(ctx)
+	case stopped != nil && result.ExitCode == 0: // it was told to stop, and says that all is well
+		return nil, stopped
 	}
 	return result, nil
 }

@@ -165,7 +165,4 @@ func TestSettingsOfTheOperator(t *testing.T) {
 		"image": "no/such:image",
 		"cmd":   "id -u; id -g; cat /mnt/shared/file; touch /mnt/shared/x 2>&1 | grep -c Read-only; ls /sys/class/net",
 	}, settings).want(t, outcome{stdout: "65534\n65534\nshared\n1\nlo\n"})
-
-	const caps = "grep CapEff /proc/self/status | cut -c 16- | grep -c ffffff || true"
-	setup(t, typeDocker, doc{"cmd": caps}, nil).want(t, outcome{stdout: "0\n"})
 }

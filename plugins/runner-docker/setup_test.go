@@ -36,10 +36,15 @@ func newRunID() string { return fmt.Sprintf("test.%d.%d", os.Getpid(), lastRun.A
 // setup prepares a run of the spec, with more settings than the usual ones; its image is that for tests unless it names one.
 func setup(t *testing.T, actionType string, spec, more doc) *fixture {
 	t.Helper()
-	api := engine(t)
 	if _, ok := spec["image"]; !ok {
 		spec["image"] = testImage(t)
 	}
+	return setupOn(t, engine(t), actionType, spec, more)
+}
+
+// setupOn is setup with the engine on which to look for what is left.
+func setupOn(t *testing.T, api *client.Client, actionType string, spec, more doc) *fixture {
+	t.Helper()
 	data, err := json.Marshal(spec)
 	require.NoError(t, err)
 	id := newRunID()

@@ -118,11 +118,15 @@ func (s *spec) image(actionType string, cfg *config) (reference.Named, error) {
 	return reference.TagNameOnly(image), nil
 }
 
-// command returns the entrypoint and the arguments for the container; where both are nil the image's own are used. A shell
-// runs the launcher, whatever the image's entrypoint is.
+// launched tells whether a shell runs the launcher, whatever the image's entrypoint is.
+func (s *spec) launched(actionType string) bool {
+	return actionType == typeShell || len(s.Entrypoint)+len(s.Command) == 0 && s.Cmd != ""
+}
+
+// command returns the entrypoint and the arguments for the container; where both are nil the image's own are used.
 func (s *spec) command(actionType string) (entrypoint, args []string) {
 	switch {
-	case actionType == typeShell || len(s.Entrypoint)+len(s.Command) == 0 && s.Cmd != "":
+	case s.launched(actionType):
 		return []string{"sh", ownDir + "/start"}, nil
 	case len(s.Command) > 0:
 		return s.Entrypoint, s.Command

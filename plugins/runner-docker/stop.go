@@ -2,11 +2,24 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+
+	"github.com/stroem/stroem/pluginapi"
 )
+
+const (
+	// drainLimit is how long what a stopped step has written is still read when it has ended. The host waits for little more.
+	drainLimit = 3 * time.Second
+	// lastLook is how long the engine may take after that to tell how the step ended.
+	lastLook = 1500 * time.Millisecond
+)
+
+var errDrained = errors.New("what a stopped step wrote is not waited for any longer")
 
 // stop ends the container: politely, by force after the grace. It returns when the run has ended; what is still to be read
 // when the container has ended is given up after a while.
@@ -18,7 +31,9 @@ func (f *follower) stop(ctx context.Context, grace time.Duration, ended <-chan s
 	over := make(chan struct{}, 1)
 	polite.Go(func() {
 		forever := -1 // the force is ours: the engine counts in seconds
-		err := f.api.ContainerStop(ctx, f.id, container.StopOptions{Timeout: &forever})
+		err := repeat(ctx, isUnreachable, func() error {
+			return f.api.ContainerStop(ctx, f.id, container.StopOptions{Timeout: &forever})
+		})
 		switch {
 		case err == nil:
 			over <- struct{}{}
@@ -52,9 +67,24 @@ func (f *follower) stop(ctx context.Context, grace time.Duration, ended <-chan s
 func (f *follower) kill(ctx context.Context) error {
 	call, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
-	err := f.api.ContainerKill(call, f.id, "KILL")
-	if notRunning(err) {
+	err := repeat(call, isUnreachable, func() error { return f.api.ContainerKill(call, f.id, "KILL") })
+	if cerrdefs.IsConflict(err) || cerrdefs.IsNotFound(err) { // it does not run
 		return nil
 	}
 	return err
+}
+
+// drained says how a stopped container ended whose output is not waited for.
+func (f *follower) drained(ctx context.Context) (*pluginapi.Result, error) {
+	seen, err := f.look(ctx, lastLook)
+	switch {
+	case cerrdefs.IsNotFound(err):
+		return nil, errRemoved()
+	case err != nil:
+		return nil, f.failed("stop the step", err)
+	case seen.State.Running:
+		return nil, pluginapi.Errorf(pluginapi.CodeInternal, "the container %s does not end, though it was killed", seen.Name)
+	}
+	f.note("the step was stopped; the last that it wrote was not waited for")
+	return f.result(&seen), nil
 }

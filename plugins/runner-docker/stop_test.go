@@ -25,6 +25,22 @@ func (f *fixture) stopAtOutput(t *testing.T) (*pluginapi.Result, error) {
 	return f.runner.Run(ctx, f.req, f.out)
 }
 
+// imageWithSignal returns an image that asks for a signal of its own, as that of a web server may.
+func imageWithSignal(t *testing.T, signal string) string {
+	t.Helper()
+	api, base := engine(t), testImage(t)
+	created, err := api.ContainerCreate(t.Context(), &container.Config{Image: base, Cmd: []string{"-"}}, nil, nil, nil, "")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, api.ContainerRemove(t.Context(), created.ID, container.RemoveOptions{})) }()
+	ref := base + "-" + strings.ToLower(signal)
+	_, err = api.ContainerCommit(t.Context(), created.ID, container.CommitOptions{Reference: ref, Config: &container.Config{StopSignal: signal}})
+	require.NoError(t, err)
+	imagesMu.Lock()
+	defer imagesMu.Unlock()
+	images[ref] = nil // to be removed
+	return ref
+}
+
 // TestStopLeavesTimeToAll: the shell of the step ends at once when told to, what it has started takes some time for it.
 func TestStopLeavesTimeToAll(t *testing.T) {
 	t.Parallel()
@@ -34,6 +50,8 @@ func TestStopLeavesTimeToAll(t *testing.T) {
 		"script": setup(t, typeShell, doc{"script": "run"}, nil).files(t, map[string]string{"run": "#!/bin/sh\n" + tidy}),
 		"docker": setup(t, typeDocker, doc{"cmd": tidy}, nil),
 		"bare":   setup(t, typeShell, doc{"cmd": tidy}, doc{"init": false}),
+		// An image's own signal is meant for what the image runs.
+		"signal": setup(t, typeShell, doc{"cmd": tidy, "image": imageWithSignal(t, "SIGWINCH")}, nil),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

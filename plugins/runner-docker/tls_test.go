@@ -103,3 +103,28 @@ func TestTLS(t *testing.T) {
 		})
 	}
 }
+
+// TestEnvironmentOfThePlugin: DOCKER_HOST and DOCKER_CERT_PATH lead to the engine, and its certificate is verified then, too,
+// though DOCKER_TLS_VERIFY is not set.
+func TestEnvironmentOfThePlugin(t *testing.T) {
+	t.Parallel()
+	engine(t)
+	ca, stranger := newAuthority(t), newAuthority(t)
+	server := ca.issue(t, "server", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	l := newLine(t, &tls.Config{Certificates: []tls.Certificate{server}, MinVersion: tls.VersionTLS12})
+	for trusted, want := range map[*authority]pluginapi.HealthState{ca: pluginapi.Healthy, stranger: pluginapi.Unavailable} {
+		trusted.issue(t, "client", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+		dir := t.TempDir()
+		for file, as := range map[string]string{"ca.crt": "ca.pem", "client.crt": "cert.pem", "client.key": "key.pem"} {
+			require.NoError(t, os.Rename(trusted.file(file), filepath.Join(dir, as)))
+		}
+		_, r := processWith(t, "DOCKER_HOST=tcp://"+l.address, "DOCKER_CERT_PATH="+dir)
+		require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{Settings: []byte("{}")}))
+		health, err := r.CheckHealth(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, health.State, health.Message)
+	}
+
+	_, r := processWith(t, "DOCKER_HOST=ssh://me@there")
+	require.ErrorContains(t, r.Configure(t.Context(), &pluginapi.Config{Settings: []byte("{}")}), "ssh is not supported")
+}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -84,28 +82,34 @@ func volumeWorkspace(name string, readOnly bool) mount.Mount {
 // fillVolume makes the volume of a run and copies the workspace into it, through a container that never starts: a
 // step's own container may have it read-only only.
 func (l *launch) fillVolume(ctx context.Context) error {
-	api := l.api
-	call, cancel := limited(ctx)
-	defer cancel()
-	_, err := api.VolumeCreate(call, volume.CreateOptions{Name: l.name, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels)})
-	if err != nil {
-		return l.failed("make a volume for the workspace", err)
+	if err := l.createVolume(ctx); err != nil {
+		return err
 	}
-	created, err := api.ContainerCreate(call, &container.Config{
+	id, err := l.createWith(ctx, l.name+"-workspace", &container.Config{
 		Image: l.image.String(), Entrypoint: []string{"-"}, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels),
 	}, &container.HostConfig{
 		NetworkMode: "none", Mounts: []mount.Mount{volumeWorkspace(l.name, false)},
-	}, nil, nil, l.name+"-workspace")
+	})
 	if err != nil {
 		return err // the caller looks at it, because the image may be missing
 	}
-	if err := l.copyWorkspace(ctx, created.ID); err != nil {
+	if err := l.copyWorkspace(ctx, id); err != nil {
 		return err
 	}
-	remove, cancelRemove := limited(ctx)
-	defer cancelRemove()
-	if err := api.ContainerRemove(remove, created.ID, container.RemoveOptions{Force: true}); err != nil {
+	remove, cancel := limited(ctx)
+	defer cancel()
+	if err := l.removeContainer(remove, id); err != nil {
 		return l.failed("remove the container that the workspace was copied through", err)
+	}
+	return nil
+}
+
+func (l *launch) createVolume(ctx context.Context) error {
+	call, cancel := limited(ctx)
+	defer cancel()
+	_, err := l.api.VolumeCreate(call, volume.CreateOptions{Name: l.name, Labels: labels(l.req.RunID, partWorkspace, l.req.Labels)})
+	if err != nil {
+		return l.failed("make a volume for the workspace", err)
 	}
 	return nil
 }
@@ -121,9 +125,9 @@ func (l *launch) copyWorkspace(ctx context.Context, id string) error {
 	}()
 	// From / on: the engine refuses links that lead out of where it unpacks.
 	err := l.api.CopyToContainer(ctx, id, "/", r, container.CopyToContainerOptions{})
-	_ = r.CloseWithError(errors.New("the engine takes no more")) // or the packer would wait for ever
-	if packErr := <-packed; packErr != nil && err == nil {
-		err = packErr
+	_ = r.CloseWithError(errUnwanted)                                            // or the packer would wait for ever
+	if packErr := <-packed; packErr != nil && !errors.Is(packErr, errUnwanted) { // the client takes it for the engine's
+		return pluginapi.Errorf(pluginapi.CodeInternal, "copy the workspace: %w", packErr)
 	}
 	if err != nil {
 		return l.failed("copy the workspace", err)
@@ -131,66 +135,4 @@ func (l *launch) copyWorkspace(ctx context.Context, id string) error {
 	return nil
 }
 
-// packDir writes the files below dir as a tar archive. Links stay links, whatever they point to. Everybody may read what is
-// in it, and write it too if that is wanted: it is a copy, and the image's user may be anybody.
-func packDir(w io.Writer, dir string, writable bool) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = root.Close() }() // only read from
-	archive := tar.NewWriter(w)
-	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return packEntry(archive, root, name, entry, writable)
-	})
-	return errors.Join(err, archive.Close())
-}
-
-func packEntry(archive *tar.Writer, root *os.Root, name string, entry fs.DirEntry, writable bool) error {
-	info, err := entry.Info()
-	if err != nil {
-		return err
-	}
-	header := &tar.Header{Name: path.Join(workspaceDir[1:], name), ModTime: info.ModTime(), Mode: 0o444}
-	if info.Mode()&0o111 != 0 {
-		header.Mode = 0o555
-	}
-	if writable {
-		header.Mode |= 0o222
-	}
-	switch {
-	case info.IsDir():
-		header.Typeflag, header.Name, header.Mode = tar.TypeDir, header.Name+"/", header.Mode|0o555
-	case info.Mode()&fs.ModeSymlink != 0:
-		header.Typeflag, header.Mode = tar.TypeSymlink, 0o777
-		if header.Linkname, err = root.Readlink(name); err != nil {
-			return err
-		}
-	case info.Mode().IsRegular():
-		return packFile(archive, root, name, header)
-	default:
-		return nil // sockets and the like are no files of a workspace
-	}
-	return archive.WriteHeader(header)
-}
-
-func packFile(archive *tar.Writer, root *os.Root, name string, header *tar.Header) error {
-	f, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // only read from
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	header.Typeflag, header.Size = tar.TypeReg, info.Size()
-	if err := archive.WriteHeader(header); err != nil {
-		return err
-	}
-	_, err = io.CopyN(archive, f, info.Size())
-	return err
-}
+var errUnwanted = errors.New("the engine takes no more")

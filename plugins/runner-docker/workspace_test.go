@@ -61,7 +61,9 @@ func TestDirectoryThatTheEngineDoesNotHave(t *testing.T) {
 			l := &launch{runner: r, spec: s, image: named, name: name(id, nil), out: plugintest.NewRecorder(), req: &pluginapi.RunRequest{
 				RunID: id, Type: typeShell, Workspace: pluginapi.Workspace{Dir: dir},
 			}}
-			require.ErrorContains(t, l.prepare(t.Context()), want)
+			err = l.prepare(t.Context())
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, err.Error(), "does not answer", "it is not the engine's fault")
 			require.NoDirExists(t, dir)
 			r.tidy(t.Context(), id)
 			nothingLeft(t, api, id)

@@ -16,7 +16,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -34,7 +33,7 @@ type Options struct {
 type Enclosure struct {
 	// Dir is the directory for its files, and the base of its name that of its cgroup.
 	Dir   string
-	link  string
+	link  Link
 	lock  *os.File
 	init  *exec.Cmd
 	input io.WriteCloser
@@ -101,15 +100,9 @@ func (e *Enclosure) PID() string {
 func (e *Enclosure) Link(add func(name string) error) (name string, number int, err error) {
 	for number = range 32 {
 		name = linkName(e.Dir, number)
-		if err = os.WriteFile(filepath.Join(e.Dir, linkFile), []byte(name), 0o600); err != nil {
-			return "", 0, fmt.Errorf("write down the name of the interface: %w", err)
-		}
 		if err = add(name); err == nil {
-			e.link = name
-			return name, number, nil
-		}
-		if err := os.Remove(filepath.Join(e.Dir, linkFile)); err != nil { // it is another's
-			return "", 0, err
+			e.link, err = recordLink(e.Dir, name)
+			return name, number, err
 		}
 	}
 	return "", 0, fmt.Errorf("add a network interface: %w", err)
@@ -148,5 +141,5 @@ func (e *Enclosure) Stop() error {
 		<-e.ended
 	}
 	_ = e.ready.Close()
-	return errors.Join(removeLink(e.link), clearAway(e.Dir), e.lock.Close())
+	return errors.Join(e.link.remove(), clearAway(e.Dir), e.lock.Close())
 }

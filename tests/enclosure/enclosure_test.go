@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -205,13 +206,28 @@ func TestBothKilled(t *testing.T) {
 	require.NoError(t, s.cmd.Process.Kill())
 	_ = s.cmd.Wait()
 	require.Contains(t, s.Left(), s.Dir)
-	require.Contains(t, s.Left(), "interface "+s.Links[0])
+	require.Contains(t, s.Left(), "interface "+s.Links[0].Name)
 
-	next := start(t, "testc", temp)
-	if next.Links[0] == s.Links[0] {
-		s.Links = nil // the name is in use again
-	}
+	start(t, "testc", temp)
 	require.Empty(t, s.Left())
+}
+
+// The interface of another one that has got the name in the meantime is left alone.
+func TestNameOfTheInterfaceIsTakenAgain(t *testing.T) {
+	t.Parallel()
+	s := start(t, "teste", t.TempDir())
+	ip := func(args ...string) {
+		out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "ip", args...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	ip("link", "delete", s.Links[0].Name)
+	ip("link", "add", s.Links[0].Name, "type", "bridge")
+	defer ip("link", "delete", s.Links[0].Name)
+	require.NoError(t, s.input.Close())
+	require.NoError(t, s.cmd.Wait())
+	require.Empty(t, s.Left())
+	_, err := net.InterfaceByName(s.Links[0].Name)
+	require.NoError(t, err)
 }
 
 func TestDaemonEnds(t *testing.T) {

@@ -97,7 +97,7 @@ func runInit() error {
 	reap(server.Pid)
 	killAll()
 	reap(0)
-	return errors.Join(removeLink(link), clearAway(dir))
+	return errors.Join(link.remove(), clearAway(dir))
 }
 
 // reap waits for processes until the one with the pid has ended, or all have.

@@ -6,12 +6,9 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,18 +16,10 @@ import (
 
 const (
 	lockFile = "lock"
-	linkFile = "link"
 	logDir   = "log"
 )
 
 func prefix(name string) string { return "stroem-" + name + "-" }
-
-// linkName is short: the kernel takes 15 bytes.
-func linkName(dir string, number int) string {
-	name := strings.TrimPrefix(filepath.Base(dir), "stroem-")
-	name, _, _ = strings.Cut(name, "-")
-	return "stroem-" + name[:min(6, len(name))] + strconv.Itoa(number)
-}
 
 // makeDir makes the directory of an enclosure, and holds its lock. It gets its name once it is locked, so that it is not
 // taken for one that was left.
@@ -75,7 +64,7 @@ func removeLeftovers(name string) {
 func clearAway(dir string) error {
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		err := errors.Join(unmount(dir), removeCgroups(filepath.Base(dir)), removeLink(recordedLink(dir)))
+		err := errors.Join(unmount(dir), removeCgroups(filepath.Base(dir)), recordedLink(dir).remove())
 		if err == nil {
 			err = os.RemoveAll(dir)
 		}
@@ -106,24 +95,4 @@ func unmount(dir string) error {
 		}
 	}
 	return lines.Err()
-}
-
-// recordedLink is the name of the enclosure's network interface, empty if it has none.
-func recordedLink(dir string) string {
-	name, err := os.ReadFile(filepath.Join(dir, linkFile))
-	if err != nil {
-		return ""
-	}
-	return string(name)
-}
-
-func removeLink(name string) error {
-	if _, err := net.InterfaceByName(name); err != nil {
-		return nil //nolint:nilerr // it is gone
-	}
-	out, err := exec.Command("ip", "link", "delete", name).CombinedOutput() //nolint:noctx // no context is left
-	if _, still := net.InterfaceByName(name); err != nil && still == nil {
-		return fmt.Errorf("remove the interface %s: %w: %s", name, err, out)
-	}
-	return nil
 }

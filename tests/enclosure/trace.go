@@ -14,17 +14,19 @@ type Trace struct {
 	// Dir is the directory of the enclosure.
 	Dir string
 	// Links are its network interface, and what is connected to that.
-	Links []string
+	Links []Link
 }
 
 // Follow notes what is to be gone once the enclosure with this directory is, which now runs.
 func Follow(dir string) Trace {
 	trace := Trace{Dir: dir}
-	if link := recordedLink(dir); link != "" {
-		trace.Links = []string{link}
-		connected, _ := filepath.Glob(filepath.Join("/sys/class/net", link, "brif/*"))
+	if link := recordedLink(dir); link.Name != "" {
+		trace.Links = []Link{link}
+		connected, _ := filepath.Glob(filepath.Join("/sys/class/net", link.Name, "brif/*"))
 		for _, path := range connected {
-			trace.Links = append(trace.Links, filepath.Base(path))
+			if seen, err := net.InterfaceByName(filepath.Base(path)); err == nil {
+				trace.Links = append(trace.Links, Link{Name: seen.Name, Index: seen.Index})
+			}
 		}
 	}
 	return trace
@@ -48,8 +50,8 @@ func (t Trace) Left() []string {
 		}
 	}
 	for _, link := range t.Links {
-		if _, err := net.InterfaceByName(link); err == nil {
-			found = append(found, "interface "+link)
+		if link.exists() {
+			found = append(found, "interface "+link.Name)
 		}
 	}
 	if exists(t.Dir) {

@@ -13,15 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 
-	"github.com/stroem/stroem/tests/enclosure"
+	"github.com/stroem/stroem/tests/dockerd"
 	"github.com/stroem/stroem/tests/engines"
 	"github.com/stroem/stroem/tests/tools/internal/alongside"
 )
 
 func main() {
-	enclosure.Inside(serve)
+	dockerd.Inside()
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: with-docker COMMAND [ARGUMENT …]")
 		os.Exit(2)
@@ -33,31 +32,10 @@ func run(ctx context.Context, args []string) (code int, err error) {
 	if os.Getenv(engines.DockerHost) != "" {
 		return alongside.Run(ctx, args)
 	}
-	engine, err := enclosure.Start(enclosure.Options{Name: "docker"})
+	engine, err := dockerd.Start(ctx, dockerd.Options{})
 	if err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, engine.Stop()) }()
-	// Containers reach this machine at the address of the bridge.
-	bridge, number, err := engine.Link(func(name string) error { return ip(ctx, "link", "add", name, "type", "bridge") })
-	if err != nil {
-		return 1, err
-	}
-	if err := ip(ctx, "address", "add", fmt.Sprintf("10.233.%d.1/24", number), "dev", bridge); err != nil {
-		return 1, err
-	}
-	if err := ip(ctx, "link", "set", bridge, "up"); err != nil {
-		return 1, err
-	}
-	if err := engine.Serve(ctx, settings{Bridge: bridge}); err != nil {
-		return 1, fmt.Errorf("start a Docker engine: %w", err)
-	}
-	return alongside.Run(ctx, args, engines.DockerHost+"=unix://"+socket(engine.Dir))
-}
-
-func ip(ctx context.Context, args ...string) error {
-	if out, err := exec.CommandContext(ctx, "ip", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("ip %v: %w: %s", args, err, out)
-	}
-	return nil
+	return alongside.Run(ctx, args, engines.DockerHost+"="+engine.Host())
 }

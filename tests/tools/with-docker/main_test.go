@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/tests/dockerd"
 	"github.com/stroem/stroem/tests/enclosure"
 	"github.com/stroem/stroem/tests/engines"
 	"github.com/stroem/stroem/tests/localimage"
@@ -25,7 +26,7 @@ const actAsCommand = "STROEM_TEST_ACT_AS_WITH_DOCKER"
 const image = "stroem.local/busybox:1"
 
 func TestMain(m *testing.M) {
-	enclosure.Inside(serve)
+	dockerd.Inside()
 	if os.Getenv(actAsCommand) != "" {
 		main()
 	}
@@ -82,7 +83,7 @@ func started(t *testing.T, cmd *exec.Cmd) enclosure.Trace {
 
 func requireGone(t *testing.T, trace enclosure.Trace) {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(trace.Left()) == 0 }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(trace.Left()) == 0 }, time.Minute, 20*time.Millisecond)
 }
 
 func TestCommandHasEngine(t *testing.T) {

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package dockerd
 
 import (
 	"context"
@@ -14,10 +14,13 @@ import (
 )
 
 type settings struct {
+	Options
 	Bridge string
 }
 
 func socket(dir string) string { return filepath.Join(dir, "docker.sock") }
+
+func pidFile(dir string) string { return filepath.Join(dir, "pid") }
 
 // serve runs the engine. It leaves the machine's firewall and routing alone, with which another engine may be at work: its
 // containers reach this machine and each other, and nothing beyond.
@@ -30,13 +33,19 @@ func serve(dir string, given settings, ready func() error) error {
 	if err := os.WriteFile(config, []byte("{}"), 0o600); err != nil {
 		return err
 	}
-	if err := daemons.Start("dockerd", "dockerd",
-		"--config-file="+config,
-		"--data-root="+filepath.Join(dir, "data"), "--exec-root="+filepath.Join(dir, "exec"),
-		"--pidfile="+filepath.Join(dir, "pid"), "--host=unix://"+socket(dir),
-		"--cgroup-parent=/"+filepath.Base(dir), "--exec-opt=native.cgroupdriver=cgroupfs",
-		"--bridge="+given.Bridge, "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false",
-	); err != nil {
+	command := []string{
+		"dockerd",
+		"--config-file=" + config,
+		"--data-root=" + filepath.Join(dir, "data"), "--exec-root=" + filepath.Join(dir, "exec"),
+		"--pidfile=" + pidFile(dir), "--host=unix://" + socket(dir),
+		"--cgroup-parent=/" + filepath.Base(dir), "--exec-opt=native.cgroupdriver=cgroupfs",
+		"--bridge=" + given.Bridge, "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false",
+		fmt.Sprintf("--live-restore=%t", given.LiveRestore),
+	}
+	if given.Supervised {
+		command = append([]string{"sh", "-c", `while :; do "$@"; done`, "supervisor"}, command...)
+	}
+	if err := daemons.Start("dockerd", command[0], command[1:]...); err != nil {
 		return err
 	}
 	answers := func(ctx context.Context) error { return ping(ctx, socket(dir)) }
