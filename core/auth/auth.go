@@ -79,21 +79,21 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (Princip
 	if strings.HasPrefix(token, keyPrefix) {
 		return a.byKey(ctx, token)
 	}
-	id, epoch, err := a.tokens.read(token)
+	of, err := a.tokens.read(token)
 	if err != nil {
 		return Principal{}, errToken
 	}
-	u, err := a.user(ctx, id)
-	if err == nil && before(u, epoch) {
-		a.known.forgetUser(id)
-		u, err = a.user(ctx, id)
+	u, err := a.user(ctx, of.user)
+	if err == nil && before(u, of.epoch) {
+		a.known.forgetUser(of.user)
+		u, err = a.user(ctx, of.user)
 	}
 	switch {
 	case core.ErrorCode(err) == core.CodeNotFound:
 		return Principal{}, errToken
 	case err != nil:
 		return Principal{}, err
-	case u.Disabled || u.Epoch != epoch:
+	case u.Disabled || u.Epoch != of.epoch:
 		return Principal{}, errToken
 	}
 	return Principal{User: u}, nil

@@ -39,13 +39,14 @@ type tokens struct {
 	key    []byte
 	parser *jwt.Parser
 	now    func() time.Time
+	known  *verified
 }
 
 func newTokens(key []byte, now func() time.Time) tokens {
-	return tokens{key, jwt.NewParser(
+	return tokens{key: key, now: now, known: &verified{}, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(clockLeeway), jwt.WithStrictDecoding(), jwt.WithTimeFunc(now),
-	), now}
+	)}
 }
 
 func (t tokens) issue(u core.User) (string, error) {
@@ -59,14 +60,23 @@ func (t tokens) issue(u core.User) (string, error) {
 	}).SignedString(t.key)
 }
 
-// read returns whose token it is, and of which epoch.
-func (t tokens) read(text string) (user uuid.UUID, epoch int, err error) {
+// read returns whom a token is for.
+func (t tokens) read(text string) (subject, error) {
+	hash := sha256.Sum256([]byte(text))
+	if s, ok := t.known.get(hash, t.now()); ok {
+		return s, nil
+	}
 	var c claims
 	if _, err := t.parser.ParseWithClaims(text, &c, func(*jwt.Token) (any, error) { return t.key, nil }); err != nil {
-		return uuid.Nil, 0, err
+		return subject{}, err
 	}
-	user, err = uuid.Parse(c.Subject)
-	return user, c.Epoch, err
+	user, err := uuid.Parse(c.Subject)
+	if err != nil {
+		return subject{}, err
+	}
+	s := subject{user: user, epoch: c.Epoch, until: c.ExpiresAt.Add(clockLeeway)}
+	t.known.put(hash, s)
+	return s, nil
 }
 
 // hashToken is what is stored of refresh tokens and API keys, which are random, so that a plain hash suffices.

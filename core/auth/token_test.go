@@ -77,9 +77,11 @@ func TestForgedTokens(t *testing.T) {
 		"more text":        good + ".x",
 		"padding":          good + "=",
 	} {
-		_, err := r.Authenticate(t.Context(), token)
-		require.Error(t, err, name)
-		requireReason(t, err, "token_invalid")
+		for range 2 { // what is refused once is refused again
+			_, err := r.Authenticate(t.Context(), token)
+			require.Error(t, err, name)
+			requireReason(t, err, "token_invalid")
+		}
 	}
 }
 
