@@ -136,7 +136,8 @@ func TestShellSteps(t *testing.T) {
 
 func TestHowStepsEnd(t *testing.T) {
 	t.Parallel()
-	r, _ := newTestRunner(t, map[string]any{"pending_timeout_secs": 4})
+	r, _ := newTestRunner(t, nil)
+	impatient, _ := newTestRunner(t, map[string]any{"pending_timeout_secs": 4})
 	for name, c := range map[string]struct {
 		spec   map[string]any
 		result pluginapi.Result // its message is a part of it
@@ -157,6 +158,11 @@ func TestHowStepsEnd(t *testing.T) {
 		},
 		"bad image name": {spec: map[string]any{"image": "No:Such:Name"}, err: "InvalidImageName", code: pluginapi.CodePrecondition},
 		"missing image":  {spec: map[string]any{"image": "k8stest.local/missing:1"}, err: "k8stest.local/missing:1", code: pluginapi.CodeUnavailable},
+		"missing image beside a side-car": {
+			spec: map[string]any{"image": "k8stest.local/missing:1", "manifest": map[string]any{"spec": map[string]any{"initContainers": []any{
+				map[string]any{"name": "side", "image": busybox, "command": []string{"sleep", "600"}, "restartPolicy": "Always"},
+			}}}}, err: "k8stest.local/missing:1", code: pluginapi.CodeUnavailable,
+		},
 		"no pulling": {
 			spec: map[string]any{"image": "k8stest.local/missing:1", "manifest": map[string]any{"spec": map[string]any{
 				"containers": []any{map[string]any{"name": "step", "imagePullPolicy": "Never"}},
@@ -187,6 +193,10 @@ func TestHowStepsEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			r := r
+			if c.code == pluginapi.CodeUnavailable { // it waits in vain
+				r = impatient
+			}
 			result, out, err := run(t, r, request(t, c.spec, nil))
 			if c.err != "" {
 				require.ErrorContains(t, err, c.err)
