@@ -162,27 +162,3 @@ func TestConfiguredPods(t *testing.T) {
 	require.Equal(t, corev1.PullIfNotPresent, pod.Spec.Containers[0].ImagePullPolicy)
 	require.Equal(t, "registry", pod.Spec.ImagePullSecrets[0].Name)
 }
-
-// TestAnAPIServerThatIsAwayForAWhile has connections break under a run.
-func TestAnAPIServerThatIsAwayForAWhile(t *testing.T) {
-	t.Parallel()
-	_, c := testNamespace(t)
-	way := newWay(t)
-	r := newRunner(pluginapi.NewLogger())
-	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{Settings: settings(t, c.namespace, map[string]any{"kubeconfig": way.kubeconfig})}))
-	u := r.start(t, request(t, map[string]any{"cmd": "n=0; while [ $n -lt 60 ]; do n=$((n+1)); echo $n; sleep 0.1; done; exit 3"}, nil))
-	soon(t, "output", u.out.HasOutput())
-	for range 3 {
-		way.breakAll()
-		require.True(t, pause(t.Context(), retryDelay))
-	}
-	soon(t, "the end", u.ended)
-	require.NoError(t, u.err)
-	require.Equal(t, 3, u.result.ExitCode)
-	var want strings.Builder
-	for n := 1; n <= 60; n++ {
-		_, _ = fmt.Fprintln(&want, n)
-	}
-	require.Equal(t, want.String(), stdout(u.out), "nothing is lost, and nothing comes twice")
-	c.nothingLeft(t)
-}

@@ -68,10 +68,10 @@ func (f *follower) follow(ctx context.Context, owned <-chan struct{}) (*pluginap
 	if err == nil {
 		err = f.finishLogs(ctx, streams, &v)
 	}
-	if errors.Is(err, pluginapi.ErrHostGone) {
+	if cause := context.Cause(ctx); errors.Is(cause, pluginapi.ErrHostGone) {
 		cancel()
 		f.abandonLogs()
-		return nil, err
+		return nil, cause
 	}
 	if owned != nil {
 		<-owned
@@ -101,12 +101,12 @@ func (f *follower) await(ctx, streams context.Context) (verdict, error) {
 	defer f.patience.stop()
 	stopped := ctx.Done()
 	var force <-chan time.Time
-	for !f.gone && (!v.over() || f.deleting.Load()) {
+	for !f.gone && (!v.over() || f.deleting.Load() && !nothingRuns(f.pod)) {
 		if err := f.react(streams, &v); err != nil {
 			return v, err
 		}
-		if f.pod.DeletionTimestamp != nil && force == nil {
-			force = time.After(time.Until(f.pod.DeletionTimestamp.Add(lostLimit)))
+		if grace := f.pod.DeletionGracePeriodSeconds; grace != nil && force == nil {
+			force = time.After(time.Duration(*grace)*time.Second + lostLimit)
 		}
 		select {
 		case u := <-f.updates:
@@ -180,11 +180,7 @@ func (f *follower) finishLogs(ctx, streams context.Context, v *verdict) error {
 	if f.logs == nil {
 		f.logs = f.startLogs(streams, true)
 	}
-	var limit time.Duration
-	if f.deleting.Load() {
-		limit = logLimitStopped
-	}
-	err := f.logs.finish(idle, limit)
+	err := f.logs.finish(ctx, idle)
 	if err == nil {
 		return nil
 	}
@@ -204,7 +200,7 @@ func (f *follower) abandonLogs() {
 	}
 }
 
-// graceNow is the grace in seconds: none to speak of where the step has not begun, or is over.
+// graceNow is the grace in seconds: none to speak of where the step has not begun.
 func (f *follower) graceNow(v *verdict) int64 {
 	if !v.started {
 		return 1
@@ -213,19 +209,21 @@ func (f *follower) graceNow(v *verdict) int64 {
 }
 
 func (f *follower) delete(ctx context.Context, grace int64) error {
-	for attempt := 1; ; attempt++ {
-		err := f.cluster.deletePod(ctx, f.namespace, f.name, f.uid, grace)
-		const attempts = 5
-		if err == nil || attempt == attempts || !pause(ctx, retryDelay) {
-			return f.cluster.explainDelete(ctx, f.name, err)
-		}
+	err := insist(ctx, func(ctx context.Context) error {
+		return f.cluster.deletePod(ctx, f.namespace, f.name, f.uid, grace)
+	})
+	if err == nil {
+		return nil
 	}
+	return f.cluster.explain(ctx, "delete the pod "+f.name, err)
 }
 
 // remove deletes pod and Secret, and waits until nothing of the pod runs any more.
 func (f *follower) remove(ctx context.Context, grace int64) error {
 	secret := make(chan error, 1)
-	go func() { secret <- f.cluster.deleteSecret(ctx, f.namespace, f.secret) }()
+	go func() {
+		secret <- insist(ctx, func(ctx context.Context) error { return f.cluster.deleteSecret(ctx, f.namespace, f.secret) })
+	}()
 	err := f.removePod(ctx, grace)
 	return errors.Join(err, <-secret)
 }
@@ -234,13 +232,11 @@ func (f *follower) removePod(ctx context.Context, grace int64) error {
 	if f.gone {
 		return nil
 	}
-	if !f.deleting.Load() {
-		f.deleting.Store(true)
-		idle := nothingRuns(f.pod)
-		if idle {
-			grace = 0 // the kubelet has nothing to end, and would take another second or two to say so
-		}
-		if err := f.delete(ctx, grace); err != nil || idle {
+	if nothingRuns(f.pod) { // the kubelet has nothing to end, and would take another second or two to say so
+		return f.delete(ctx, 0)
+	}
+	if !f.deleting.Swap(true) {
+		if err := f.delete(ctx, grace); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,7 @@ type logReader struct {
 
 	ended  chan struct{} // closed when the container has ended: what is in its log is all there is
 	idle   time.Duration // how long a stream that brings nothing is waited for after that; set before ended is closed
+	last   time.Time     // from when on that counts at the earliest; set with idle
 	done   chan struct{} // closed when everything has been read
 	active atomic.Int64  // when a stream last brought something; 0 while the host takes it
 	behind atomic.Bool   // the stream has not kept up with the step
@@ -61,28 +62,39 @@ func (f *follower) startLogs(ctx context.Context, over bool) *logReader {
 }
 
 // finish waits for the rest, now that the container has ended. A stream that follows it may be idle for so long before it is
-// given up for a look at what is there. Kubernetes takes whatever a step writes, however slowly it is read; of one that was
-// stopped the rest is read for so long and no longer, unless limit is 0.
-func (l *logReader) finish(idle, limit time.Duration) error {
+// given up for a look at what is there. Kubernetes takes whatever a step writes, however slowly it is read: if ctx has ended
+// or ends, because the run was stopped, the rest is read for logLimitStopped and no longer.
+func (l *logReader) finish(ctx context.Context, idle time.Duration) error {
 	defer l.cut()
 	if !l.hasEnded() {
 		l.idle = idle
+		if idle == logIdleGone { // the stream is all there is: what was written last may be on its way
+			l.last = time.Now()
+		}
 		close(l.ended)
 	}
+	stopped := ctx.Done()
 	var late <-chan time.Time
-	if limit > 0 {
-		late = time.After(limit)
-	}
-	select {
-	case <-l.done:
-	case <-late:
-		l.cut()
-		<-l.done
-		if l.err == nil {
-			l.f.tell("the step was stopped: the end of its output, which is long, was not read")
+	for {
+		select {
+		case <-l.done:
+			return l.err
+		case <-stopped:
+			stopped = nil
+			limit := logLimitStopped
+			if errors.Is(context.Cause(ctx), pluginapi.ErrHostGone) {
+				limit = 0
+			}
+			late = time.After(limit)
+		case <-late:
+			l.cut()
+			<-l.done
+			if l.err == nil {
+				l.f.tell("the step was stopped: the end of its output, which is long, was not read")
+			}
+			return l.err
 		}
 	}
-	return l.err
 }
 
 func (l *logReader) hasEnded() bool {
@@ -107,19 +119,18 @@ func (l *logReader) run(ctx context.Context) {
 			return
 		}
 	}
-	const attempts = 5
-	for attempt := 1; ; attempt++ {
+	for begin := time.Now(); ; {
 		err := l.read(ctx, false)
 		if err == nil || l.isOver(ctx, err) {
 			return
 		}
-		if attempt == attempts || apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
+		if time.Since(begin) > awayLimit || apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
 			if !l.f.deleting.Load() {
 				l.f.tell("the end of the output may be missing: " + err.Error())
 			}
 			return
 		}
-		pause(ctx, time.Duration(attempt)*retryDelay/2)
+		pause(ctx, retryDelay)
 	}
 }
 
@@ -168,7 +179,7 @@ func (l *logReader) cancelWhenIdle(ctx context.Context, cancel context.CancelFun
 			if l.behind.Load() {
 				idle = logIdleBehind
 			}
-			if at := l.active.Load(); at != 0 && now.Sub(time.Unix(0, at)) > idle {
+			if at := l.active.Load(); at != 0 && now.Sub(time.Unix(0, at)) > idle && now.Sub(l.last) > idle {
 				cancel()
 				return
 			}
@@ -187,13 +198,13 @@ func (l *logReader) read(ctx context.Context, follow bool) error {
 		return err
 	}
 	defer func() { _ = stream.Close() }() // only read from
-	return l.copy(stream)
+	return l.copy(ctx, stream)
 }
 
 const pieceSize = 64 << 10
 
-// copy copies lines, which begin with their times. A long one goes in pieces.
-func (l *logReader) copy(stream io.Reader) error {
+// copy copies lines, which begin with their times. A long one goes in pieces. When ctx has ended, what was read ahead is left.
+func (l *logReader) copy(ctx context.Context, stream io.Reader) error {
 	lines := bufio.NewReaderSize(stream, pieceSize)
 	known, seen := l.pos, 0
 	var current line
@@ -215,6 +226,8 @@ func (l *logReader) copy(stream io.Reader) error {
 		}
 		l.active.Store(time.Now().UnixNano())
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil && !errors.Is(err, bufio.ErrBufferFull):

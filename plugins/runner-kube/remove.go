@@ -18,6 +18,21 @@ import (
 // goneLimit is how long a pod may take to go beyond its grace, before it is forgotten by force.
 const goneLimit = 10 * time.Second
 
+// awayLimit is how long an API server may be away when something is to be removed: what is forgotten then stays for ever.
+const awayLimit = time.Minute
+
+// insist calls until that works or is refused, or awayLimit is over.
+func insist(ctx context.Context, call func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, awayLimit)
+	defer cancel()
+	for {
+		err := call(limited)
+		if err == nil || apierrors.IsForbidden(err) || !pause(limited, retryDelay) {
+			return err
+		}
+	}
+}
+
 // deletePod deletes one pod and no other of its name. One that is gone is fine. A grace of 0 has the API server forget it,
 // whatever it does.
 func (c *cluster) deletePod(ctx context.Context, namespace, name string, uid types.UID, grace int64) error {
@@ -55,7 +70,9 @@ func (c *cluster) removeRun(ctx context.Context, namespace, runID string) error 
 		return pluginapi.Errorf(pluginapi.CodeUnavailable, "remove the Secret of the run: %w", err)
 	}
 	selector := labelRun + "=" + runLabel(runID)
-	pods, err := c.core.Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	limited, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	pods, err := c.core.Pods(namespace).List(limited, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return pluginapi.Errorf(pluginapi.CodeUnavailable, "look for the pods of the run: %w", err)
 	}
@@ -101,19 +118,15 @@ func (c *cluster) areGone(ctx context.Context, namespace, selector, version stri
 	return false
 }
 
-// explainDelete makes an error of a pod that could not be deleted; nil stays nil.
-func (c *cluster) explainDelete(ctx context.Context, name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return c.explain(ctx, "delete the pod "+name, err)
+func (c *cluster) get(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	return c.core.Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
 // find returns the pod of a state, or an error with CodeNotFound.
 func (c *cluster) find(ctx context.Context, s state) (*corev1.Pod, error) {
-	limited, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	pod, err := c.core.Pods(s.Namespace).Get(limited, s.Pod, metav1.GetOptions{})
+	pod, err := c.get(ctx, s.Namespace, s.Pod)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && string(pod.UID) != s.UID:
 		return nil, pluginapi.Errorf(pluginapi.CodeNotFound, "the pod %s is gone", s.Pod)

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/pluginapi"
+)
+
+// newDistantRunner is newTestRunner with a way to the API server that the test can break.
+func newDistantRunner(t *testing.T) (*runner, *cluster, *way) {
+	t.Helper()
+	way := newWay(t)
+	r, c := newTestRunner(t, map[string]any{"kubeconfig": way.kubeconfig})
+	return r, c, way
+}
+
+// TestConnectionsThatBreak has them break under a run.
+func TestConnectionsThatBreak(t *testing.T) {
+	t.Parallel()
+	r, _, way := newDistantRunner(t)
+	u := r.start(t, request(t, map[string]any{"cmd": "n=0; while [ $n -lt 60 ]; do n=$((n+1)); echo $n; sleep 0.1; done; exit 3"}, nil))
+	soon(t, "output", u.out.HasOutput())
+	for len(way.came) > 0 {
+		<-way.came
+	}
+	for range 3 {
+		way.breakAll()
+		soon(t, "another connection", way.came)
+	}
+	soon(t, "the end", u.ended)
+	require.NoError(t, u.err)
+	require.Equal(t, 3, u.result.ExitCode)
+	var want strings.Builder
+	for n := 1; n <= 60; n++ {
+		_, _ = fmt.Fprintln(&want, n)
+	}
+	require.Equal(t, want.String(), stdout(u.out), "nothing is lost, and nothing comes twice")
+}
+
+// longAway lets the runner try in vain for about ten seconds.
+func (w *way) longAway(t *testing.T) {
+	t.Helper()
+	w.close()
+	for range 30 {
+		soon(t, "another attempt", w.refused)
+	}
+}
+
+// TestStopWhileTheAPIServerIsAway stops a step that cannot be stopped yet.
+func TestStopWhileTheAPIServerIsAway(t *testing.T) {
+	t.Parallel()
+	r, _, way := newDistantRunner(t)
+	u := r.start(t, request(t, map[string]any{"cmd": "echo ready; sleep 600"}, nil))
+	soon(t, "output", u.out.HasOutput())
+	way.close()
+	u.cancel(pluginapi.ErrStopped)
+	way.longAway(t)
+	way.open()
+	soon(t, "the end", u.ended)
+	require.NoError(t, u.err)
+	require.Equal(t, "SIGTERM", u.result.Signal)
+}
+
+// TestEndWhileTheAPIServerIsAway has it go away when a step has ended, and is to be removed.
+func TestEndWhileTheAPIServerIsAway(t *testing.T) {
+	t.Parallel()
+	r, c, way := newDistantRunner(t)
+	_, host, u := r.behind(t, c, "seq 1 20000; exit 3", 0)
+	way.close()
+	close(host.open)
+	way.longAway(t)
+	way.open()
+	soon(t, "the end", u.ended)
+	require.NoError(t, u.err)
+	require.Equal(t, 3, u.result.ExitCode)
+	var want strings.Builder
+	for n := 1; n <= 20000; n++ {
+		_, _ = fmt.Fprintln(&want, n)
+	}
+	require.Equal(t, want.String(), text(host.Recorder), "nothing is missing, and nobody says so")
+}
