@@ -124,20 +124,6 @@ func TestWhatStepsSayAtTheEndIsRead(t *testing.T) {
 	require.Equal(t, "ready\nbye\n", stdout(u.out))
 }
 
-func TestPodsThatOthersEnd(t *testing.T) {
-	t.Parallel()
-	r, c := newTestRunner(t, nil)
-	req := request(t, map[string]any{"cmd": "echo ready; sleep 100"}, nil)
-	u := r.start(t, req)
-	soon(t, "output", u.out.HasOutput())
-	pod := c.podOf(t, req, func(*corev1.Pod) bool { return true })
-	require.NoError(t, c.deletePod(t.Context(), c.namespace, pod.Name, pod.UID, 1))
-	soon(t, "the end", u.ended)
-	require.ErrorContains(t, u.err, "was ended from outside: it was deleted by somebody else")
-	require.Equal(t, pluginapi.CodeUnavailable, pluginapi.CodeOf(u.err))
-	require.Equal(t, "ready\n", stdout(u.out))
-}
-
 // TestAttach lets go of a run as a worker does that dies, at different moments of the step, and takes it up again.
 func TestAttach(t *testing.T) {
 	t.Parallel()
