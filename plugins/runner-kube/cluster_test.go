@@ -19,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
@@ -66,6 +67,18 @@ func testNamespace(t testing.TB) (string, *cluster) {
 	})
 	require.Equal(t, "default", account.Name)
 	return made.Name, c
+}
+
+// through is the cluster as an account sees it, each of whose calls goes through something of the test's own.
+func (c *cluster) through(t testing.TB, kubeconfig string, wrap func(http.RoundTripper) http.RoundTripper) *cluster {
+	t.Helper()
+	settings, _, err := clientConfig(&config{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	settings.Wrap(wrap)
+	wrapped := &cluster{address: c.address, namespace: c.namespace, auth: c.auth}
+	wrapped.core, err = corev1client.NewForConfig(settings)
+	require.NoError(t, err)
+	return wrapped
 }
 
 // awaited asks for something that Kubernetes is about to make.
@@ -121,6 +134,12 @@ type files struct {
 // serveFiles serves files by their names; those that begin with a shebang are executable.
 func serveFiles(t plugintest.TB, content map[string]string) files {
 	t.Helper()
+	return serveFilesWhen(t, content, func() {})
+}
+
+// serveFilesWhen calls ready for each download, which goes on when that returns.
+func serveFilesWhen(t plugintest.TB, content map[string]string, ready func()) files {
+	t.Helper()
 	archive := pack(t, content)
 	f := files{Token: "workspace-token-" + hash(t.TempDir(), 16)}
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort(hostAddress(), "0"))
@@ -132,6 +151,7 @@ func serveFiles(t plugintest.TB, content map[string]string) files {
 			http.Error(w, "who are you", http.StatusUnauthorized)
 			return
 		}
+		ready()
 		_, _ = w.Write(archive)
 	}))
 	_ = server.Listener.Close()

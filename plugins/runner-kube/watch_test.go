@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // watchless is an API server that answers watches of pods as it is told to.
@@ -55,17 +54,12 @@ func TestWatchesThatCannotBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := &watchless{answer: answer}
-			cfg, _, err := clientConfig(&config{Kubeconfig: kubeconfig(t)})
-			require.NoError(t, err)
-			cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			away := newRunner(r.log)
+			away.config = r.config
+			away.cluster = c.through(t, kubeconfig(t), func(next http.RoundTripper) http.RoundTripper {
 				server.RoundTripper = next
 				return server
 			})
-			away := newRunner(r.log)
-			away.config = r.config
-			away.cluster = &cluster{address: c.address, namespace: c.namespace, auth: c.auth}
-			away.cluster.core, err = corev1client.NewForConfig(cfg)
-			require.NoError(t, err)
 			begin := time.Now()
 			result, out, err := run(t, away, request(t, map[string]any{"cmd": "echo x; exit 3"}, nil))
 			require.NoError(t, err)
