@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,11 +135,11 @@ type files struct {
 // serveFiles serves files by their names; those that begin with a shebang are executable.
 func serveFiles(t plugintest.TB, content map[string]string) files {
 	t.Helper()
-	return serveFilesWhen(t, content, func() {})
+	return serveFilesBy(t, content, func(w http.ResponseWriter, archive []byte) { _, _ = w.Write(archive) })
 }
 
-// serveFilesWhen calls ready for each download, which goes on when that returns.
-func serveFilesWhen(t plugintest.TB, content map[string]string, ready func()) files {
+// serveFilesBy calls answer for each download.
+func serveFilesBy(t plugintest.TB, content map[string]string, answer func(w http.ResponseWriter, archive []byte)) files {
 	t.Helper()
 	archive := pack(t, content)
 	f := files{Token: "workspace-token-" + hash(t.TempDir(), 16)}
@@ -151,8 +152,8 @@ func serveFilesWhen(t plugintest.TB, content map[string]string, ready func()) fi
 			http.Error(w, "who are you", http.StatusUnauthorized)
 			return
 		}
-		ready()
-		_, _ = w.Write(archive)
+		w.Header().Set("Content-Length", strconv.Itoa(len(archive)))
+		answer(w, archive)
 	}))
 	_ = server.Listener.Close()
 	server.Listener = listener

@@ -73,12 +73,20 @@ func (s *spec) launch(actionType string, c *corev1.Container) (shell bool) {
 }
 
 // unpack is what workspace-init does. Neither address nor token is an argument, and what goes wrong with either program is
-// told.
-const unpack = `code=$({ { curl --config ` + initDir + `/curl; echo $? >&3; } | tar -xzf - -C ` + workspaceDir + ` >&2 || echo tar >&3; } 3>&1)
-if [ "$code" != 0 ]; then
-	echo "the workspace could not be downloaded and unpacked (curl ended with" $code")" >&2
-	exit 1
-fi
+// told. A server may be started anew in the middle of an archive: what breaks off is begun again.
+const unpack = `left=5
+while :; do
+	code=$({ { curl --config ` + initDir + `/curl; echo $? >&3; } | tar -xzf - -C ` + workspaceDir + ` >&2 || echo tar >&3; } 3>&1)
+	[ "$code" != 0 ] || break
+	left=$((left - 1))
+	case $code in 18* | 28* | 52* | 55* | 56* | 92*) ;; *) left=0 ;; esac
+	if [ $left = 0 ]; then
+		echo "the workspace could not be downloaded and unpacked (curl ended with" $code")" >&2
+		exit 1
+	fi
+	sleep 1
+	rm -rf ` + workspaceDir + `/* ` + workspaceDir + `/.[!.]* ` + workspaceDir + `/..?*
+done
 `
 
 // writable lets the step write to what another user may have unpacked.
@@ -87,7 +95,7 @@ const writable = "chmod -R a+rwX " + workspaceDir + "\n"
 // curlConfig is the configuration of curl: what to download, and how to prove that one may.
 func curlConfig(url, token string, ca bool) string {
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`).Replace
-	text := "fail\nsilent\nshow-error\nconnect-timeout = 10\nretry = 3\nretry-connrefused\nspeed-limit = 1\nspeed-time = 60\n" +
+	text := "fail\nsilent\nshow-error\nconnect-timeout = 10\nretry = 10\nretry-max-time = 60\nretry-connrefused\nspeed-limit = 1\nspeed-time = 60\n" +
 		"url = \"" + escape(url) + "\"\n"
 	if token != "" {
 		text += "header = \"Authorization: Bearer " + escape(token) + "\"\n"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,9 +22,10 @@ func TestSecretsAreNowhere(t *testing.T) {
 	t.Parallel()
 	r, c := newTestRunner(t, nil)
 	asked, goOn := make(chan struct{}), make(chan struct{})
-	workspace := serveFilesWhen(t, map[string]string{"f": "x"}, func() {
+	workspace := serveFilesBy(t, map[string]string{"f": "x"}, func(w http.ResponseWriter, archive []byte) {
 		asked <- struct{}{}
 		<-goOn
+		_, _ = w.Write(archive)
 	})
 	download := sync.OnceFunc(func() { close(goOn) })
 	t.Cleanup(download)

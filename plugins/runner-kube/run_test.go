@@ -214,17 +214,6 @@ func TestHowStepsEnd(t *testing.T) {
 	}
 }
 
-func TestWorkspaceThatCannotBeDownloaded(t *testing.T) {
-	t.Parallel()
-	r, _ := newTestRunner(t, nil)
-	workspace := serveFiles(t, nil)
-	workspace.Token = "wrong-token"
-	_, out, err := run(t, r, request(t, map[string]any{"cmd": ":"}, &workspace))
-	require.ErrorContains(t, err, "Failed to download workspace")
-	require.ErrorContains(t, err, "401")
-	require.NotContains(t, err.Error()+text(out), "wrong-token")
-}
-
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	r, _ := newTestRunner(t, nil)
