@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,4 +85,32 @@ func TestEndWhileTheAPIServerIsAway(t *testing.T) {
 		_, _ = fmt.Fprintln(&want, n)
 	}
 	require.Equal(t, want.String(), text(host.Recorder), "nothing is missing, and nobody says so")
+}
+
+// refusing is an API server that is not there for the first calls that make something.
+type refusing struct {
+	http.RoundTripper
+	left atomic.Int64
+}
+
+func (r *refusing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPost && r.left.Add(-1) >= 0 {
+		return nil, syscall.ECONNREFUSED
+	}
+	return r.RoundTripper.RoundTrip(req)
+}
+
+// TestStartWhileTheAPIServerIsAway has a step wait for it.
+func TestStartWhileTheAPIServerIsAway(t *testing.T) {
+	t.Parallel()
+	r, c := newTestRunner(t, nil)
+	server := &refusing{}
+	server.left.Store(10)
+	r.cluster = c.through(t, kubeconfig(t), func(next http.RoundTripper) http.RoundTripper {
+		server.RoundTripper = next
+		return server
+	})
+	result, _, err := run(t, r, request(t, map[string]any{"cmd": "exit 3"}, nil))
+	require.NoError(t, err)
+	require.Equal(t, 3, result.ExitCode)
 }
