@@ -128,6 +128,8 @@ var refused = []struct{ manifest, field, key string }{
 	{`{"spec": {"imagePullSecrets": [{"name": "other"}]}}`, "spec.imagePullSecrets", "secrets"},
 	{`{"spec": {"restartPolicy": "Always"}}`, "spec.restartPolicy", ""},
 	{`{"spec": {"restartPolicy": null}}`, "spec.restartPolicy", ""},
+	{`{"spec": {"containers": [{"name": "step", "restartPolicy": "Always"}]}}`, "spec.containers[step].restartPolicy", ""},
+	{`{"spec": {"containers": [{"name": "step", "restartPolicyRules": [{"action": "Restart"}]}]}}`, "spec.containers[step].restartPolicyRules", ""},
 	{`{"spec": {"ephemeralContainers": [{"name": "x", "image": "x"}]}}`, "spec.ephemeralContainers", ""},
 	{`{"spec": {"resourceClaims": [{"name": "gpu", "resourceClaimName": "x"}]}}`, "spec.resourceClaims", "devices"},
 	{`{"spec": {"securityContext": {"sysctls": [{"name": "kernel.shm_rmid_forced", "value": "0"}]}}}`, "spec.securityContext.sysctls", "sysctls"},
@@ -248,6 +250,34 @@ func TestEveryKeyOfAllowAllowsSomething(t *testing.T) {
 	for _, key := range allKeys(t) {
 		require.True(t, used[key], "no case of the policy's tests has %q", key)
 	}
+}
+
+// TestConfiguredPullPolicy is for those who let nobody use an image of a node without its registry's leave.
+func TestConfiguredPullPolicy(t *testing.T) {
+	t.Parallel()
+	r := plainRunner()
+	r.config.PullPolicy = corev1.PullAlways
+	for _, list := range []string{"containers", "initContainers"} {
+		for _, name := range []string{"step", "more"} {
+			_, _, err := shellPod(t, r, `{"spec": {"`+list+`": [{"name": "`+name+`", "image": "x", "imagePullPolicy": "Never"}]}}`)
+			require.ErrorContains(t, err, "spec."+list+"["+name+"].imagePullPolicy may not be set")
+		}
+	}
+	_, pod, err := shellPod(t, r, `{"spec": {"containers": [{"name": "more", "image": "x:1"}, {"name": "same", "image": "x:1", "imagePullPolicy": "Always"}]}}`)
+	require.NoError(t, err)
+	r.complete(&pod.Spec)
+	for _, c := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
+		require.Equal(t, corev1.PullAlways, c.ImagePullPolicy, c.Name)
+		require.Equal(t, corev1.TerminationMessageFallbackToLogsOnError, c.TerminationMessagePolicy)
+	}
+}
+
+func TestManifestsOfImages(t *testing.T) {
+	t.Parallel()
+	problems, err := plainRunner().validate(&pluginapi.ValidateRequest{Type: typePod, Spec: json.RawMessage(
+		`{"image": "x", "manifest": {"spec": {"initContainers": []}}}`)})
+	require.NoError(t, err)
+	require.Empty(t, problems, "there is no download that it could remove")
 }
 
 func TestTemplatesAreNotJudgedBeforeTheyAreRendered(t *testing.T) {

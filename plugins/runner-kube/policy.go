@@ -195,14 +195,14 @@ func (r *runner) judge(before, after map[string]any, lenient bool) []string {
 }
 
 // checkManifest says what is wrong with a manifest whose strings may still be templates.
-func (r *runner) checkManifest(manifest json.RawMessage) []string {
+func (r *runner) checkManifest(actionType string, manifest json.RawMessage) []string {
 	if len(manifest) == 0 {
 		return nil
 	}
 	req := &pluginapi.RunRequest{
-		RunID: "run", Type: typeShell, Workspace: pluginapi.Workspace{URL: "http://localhost"},
+		RunID: "run", Type: actionType, Workspace: pluginapi.Workspace{URL: "http://localhost"},
 	}
-	s := &spec{Cmd: ":"}
+	s := &spec{Cmd: ":", Image: "image"}
 	base, err := r.basePod(req, s, &contents{data: map[string][]byte{keyInit: {}, keyCurl: {}, keyCmd: {}, keyStart: {}}})
 	if err != nil {
 		return []string{err.Error()}

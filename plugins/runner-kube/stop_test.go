@@ -51,7 +51,7 @@ func soon(t testing.TB, what string, ch <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-ch:
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		t.Fatalf("%s did not happen", what)
 	}
 }
@@ -59,7 +59,7 @@ func soon(t testing.TB, what string, ch <-chan struct{}) {
 // podOf waits for the pod of a run to be as it is wanted.
 func (c *cluster) podOf(t testing.TB, req *pluginapi.RunRequest, wanted func(*corev1.Pod) bool) *corev1.Pod {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	w, err := c.core.Pods(c.namespace).Watch(ctx, metav1.ListOptions{LabelSelector: labelRun + "=" + runLabel(req.RunID)})
 	require.NoError(t, err)
@@ -188,7 +188,7 @@ func TestSecretsGoWithTheirPods(t *testing.T) {
 	t.Parallel()
 	r, c := newTestRunner(t, nil)
 	req, pod := r.abandoned(t, c)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	w, err := c.core.Secrets(c.namespace).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secretName(req.RunID)})
 	require.NoError(t, err)
