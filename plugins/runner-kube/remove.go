@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/stroem/stroem/pluginapi"
 )
@@ -76,20 +76,15 @@ func (c *cluster) removeRun(ctx context.Context, namespace, runID string) error 
 	if err != nil {
 		return pluginapi.Errorf(pluginapi.CodeUnavailable, "look for the pods of the run: %w", err)
 	}
-	if len(pods.Items) == 0 {
-		return nil
-	}
 	var errs []error
-	left := map[types.UID]bool{}
 	for i := range pods.Items {
-		pod := &pods.Items[i]
-		left[pod.UID] = true
-		errs = append(errs, c.deletePod(ctx, namespace, pod.Name, pod.UID, 1))
+		pods.Items[i].ResourceVersion = pods.ResourceVersion // its own may be too old to watch from
+		errs = append(errs, c.deletePod(ctx, namespace, pods.Items[i].Name, pods.Items[i].UID, 1))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return pluginapi.Errorf(pluginapi.CodeUnavailable, "delete the pods of the run: %w", err)
 	}
-	if c.areGone(ctx, namespace, selector, pods.ResourceVersion, left) {
+	if c.areGone(ctx, pods.Items) {
 		return nil
 	}
 	for i := range pods.Items { // their node does not answer
@@ -98,24 +93,27 @@ func (c *cluster) removeRun(ctx context.Context, namespace, runID string) error 
 	return errors.Join(errs...)
 }
 
-// areGone waits until the pods are gone; false if that takes too long, or cannot be told.
-func (c *cluster) areGone(ctx context.Context, namespace, selector, version string, left map[types.UID]bool) bool {
+// areGone waits until the pods are gone; false if that takes too long.
+func (c *cluster) areGone(ctx context.Context, pods []corev1.Pod) bool {
 	ctx, cancel := context.WithTimeout(ctx, goneLimit)
+	var group sync.WaitGroup
+	defer group.Wait()
 	defer cancel()
-	w, err := c.core.Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
-	if err != nil {
-		return false
+	updates := make(chan update)
+	for i := range pods {
+		group.Go(func() { c.watchPod(ctx, &pods[i], updates) })
 	}
-	defer w.Stop()
-	for event := range w.ResultChan() {
-		if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Deleted {
-			delete(left, pod.UID)
-		}
-		if len(left) == 0 {
-			return true
+	for left := len(pods); left > 0; {
+		select {
+		case u := <-updates:
+			if u.gone {
+				left--
+			}
+		case <-ctx.Done():
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 func (c *cluster) get(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
