@@ -98,7 +98,7 @@ func (c *cluster) runWorker(address string, config settings) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address+":0")
 	require.NoError(t, err)
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.FileServer(http.Dir(bin))}} //nolint:gosec // of a test
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.FileServer(http.Dir(bin))}}
 	server.Start()
 	t.Cleanup(server.Close)
 	text, err := yaml.Marshal(config)
