@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -113,4 +114,33 @@ func TestStartWhileTheAPIServerIsAway(t *testing.T) {
 	result, _, err := run(t, r, request(t, map[string]any{"cmd": "exit 3"}, nil))
 	require.NoError(t, err)
 	require.Equal(t, 3, result.ExitCode)
+}
+
+// silent is an API server whose answer to a call is lost.
+type silent struct {
+	http.RoundTripper
+	resource string // that is made by the call
+}
+
+func (s *silent) RoundTrip(req *http.Request) (*http.Response, error) {
+	response, err := s.RoundTripper.RoundTrip(req)
+	if err == nil && req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, "/"+s.resource) {
+		_ = response.Body.Close()
+		return nil, io.ErrUnexpectedEOF
+	}
+	return response, err
+}
+
+// TestAnswersThatAreLost has a Secret, or a pod, be made of which the runner never hears: nothing of it may be left.
+func TestAnswersThatAreLost(t *testing.T) {
+	t.Parallel()
+	for _, resource := range []string{"secrets", "pods"} {
+		t.Run(resource, func(t *testing.T) {
+			t.Parallel()
+			r, c := newTestRunner(t, nil)
+			r.cluster = c.through(t, kubeconfig(t), func(next http.RoundTripper) http.RoundTripper { return &silent{next, resource} })
+			_, _, err := run(t, r, request(t, map[string]any{"cmd": "sleep 600"}, nil))
+			require.Equal(t, pluginapi.CodeUnavailable, pluginapi.CodeOf(err), "%v", err)
+		})
+	}
 }

@@ -183,6 +183,19 @@ func TestRemoveFindsWhatHasNoState(t *testing.T) {
 	}
 }
 
+// TestRemoveFindsASecretWithoutAPod removes what a plugin leaves that dies between the one and the other.
+func TestRemoveFindsASecretWithoutAPod(t *testing.T) {
+	t.Parallel()
+	r, c := newTestRunner(t, nil)
+	req := request(t, map[string]any{"cmd": "echo"}, nil)
+	content, err := r.gather(req, &spec{Cmd: "echo"})
+	require.NoError(t, err)
+	_, err = c.core.Secrets(c.namespace).Create(t.Context(), content.secret(req), metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, r.Remove(t.Context(), &pluginapi.RemoveRequest{RunID: req.RunID, Type: req.Type}))
+	c.nothingLeft(t)
+}
+
 // TestSecretsGoWithTheirPods deletes the pod behind the back of a runner that has died.
 func TestSecretsGoWithTheirPods(t *testing.T) {
 	t.Parallel()
