@@ -51,10 +51,7 @@ func (r *runner) basePod(req *pluginapi.RunRequest, s *spec, c *contents) (*core
 	step := corev1.Container{
 		Name: stepContainer, Image: r.image(req.Type, s), ImagePullPolicy: r.config.PullPolicy, Env: c.env, Resources: limits,
 	}
-	// As process 1 a shell would ignore signals for which it has no handler, also those that it sends itself.
-	if s.launch(req.Type, &step) {
-		pod.Spec.ShareProcessNamespace = new(true)
-	}
+	s.launch(req.Type, &step)
 	if req.Type == typePod {
 		step.WorkingDir = s.Workdir
 	}

@@ -111,6 +111,11 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// said is the output without what a shell may say: that its sleep was stopped as well.
+func said(out *plugintest.Recorder) string {
+	return strings.ReplaceAll(stdout(out), "Terminated\n", "")
+}
+
 // TestWhatStepsSayAtTheEndIsRead has a step speak after it was told to stop.
 func TestWhatStepsSayAtTheEndIsRead(t *testing.T) {
 	t.Parallel()
@@ -121,7 +126,7 @@ func TestWhatStepsSayAtTheEndIsRead(t *testing.T) {
 	soon(t, "the end", u.ended)
 	require.NoError(t, u.err)
 	require.Equal(t, 9, u.result.ExitCode)
-	require.Equal(t, "ready\nbye\n", stdout(u.out))
+	require.Equal(t, "ready\nbye\n", said(u.out))
 }
 
 // TestAttach lets go of a run as a worker does that dies, at different moments of the step, and takes it up again.
@@ -170,6 +175,35 @@ func (r *runner) abandoned(t *testing.T, c *cluster) (*pluginapi.RunRequest, *co
 	u.cancel(pluginapi.ErrHostGone)
 	soon(t, "the end", u.ended)
 	return req, c.podOf(t, req, func(*corev1.Pod) bool { return true })
+}
+
+// TestStopTellsWhatRuns has a program clean up that the shell of a step waits for: the shell is not all that is told to stop.
+func TestStopTellsWhatRuns(t *testing.T) {
+	t.Parallel()
+	r, _ := newTestRunner(t, nil)
+	const tidy = `sh -c 'trap "sleep 0.3; echo tidied up; exit" TERM; echo ready; while :; do sleep 0.05; done'; :`
+	workspace := serveFiles(t, map[string]string{"script": "#!/bin/sh\n" + tidy + "\n"})
+	for name, step := range map[string]struct {
+		spec      map[string]any
+		workspace *files
+	}{
+		"cmd":    {map[string]any{"cmd": tidy}, &workspace},
+		"script": {map[string]any{"script": "script"}, &workspace},
+		"pod":    {map[string]any{"cmd": tidy}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			req := request(t, step.spec, step.workspace)
+			req.StopGrace = 30 * time.Second
+			u := r.start(t, req)
+			soon(t, "output", u.out.HasOutput())
+			u.cancel(pluginapi.ErrStopped)
+			soon(t, "the end", u.ended)
+			require.NoError(t, u.err)
+			require.Equal(t, "ready\ntidied up\n", said(u.out))
+			require.Equal(t, "SIGTERM", u.result.Signal, "as the shell ended")
+		})
+	}
 }
 
 // TestRemoveFindsWhatHasNoState removes a run of which the host heard nothing: by the label of its pod, and the Secret by its name.
