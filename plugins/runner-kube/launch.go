@@ -20,9 +20,11 @@ const (
 
 // The launcher runs the command as its child and waits for it, so that it is there when the step is told to stop: then it tells
 // everything else, and waits until all of that has ended. A shell that is told to stop would end at once, and Kubernetes would
-// kill what it had started. It is process 1, to which signals mean nothing but what it says, and takes in what others leave.
+// kill what it had started. It is process 1, to which signals mean nothing but what it says, and takes in what others leave. The
+// signal is the one that the image asks for. A command that was told to stop has not succeeded.
 const (
-	launcherStartup = `trap 'exit 143' TERM INT HUP
+	stopSignals     = "TERM INT HUP QUIT USR1 USR2 WINCH"
+	launcherStartup = `trap 'exit 143' ` + stopSignals + `
 set -e
 for stroem_startup in ` + startupDir + `/*.sh; do
 	if [ -f "$stroem_startup" ]; then . "$stroem_startup"; fi
@@ -31,15 +33,16 @@ unset stroem_startup
 set +e
 `
 	launcherStop = `stop() {
-	trap '' TERM INT HUP
+	trap '' ` + stopSignals + `
 	kill -TERM -1 2>/dev/null
 	wait $child 2>/dev/null
 	code=$?
+	[ $code != 0 ] || code=143
 	while kill -0 -1 2>/dev/null; do sleep 0.1 2>/dev/null || sleep 1 || break; done
 	exit $code
 }
 child=
-trap stop TERM INT HUP
+trap stop ` + stopSignals + `
 `
 	launcherWait = `child=$!
 wait $child 2>/dev/null

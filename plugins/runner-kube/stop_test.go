@@ -206,6 +206,23 @@ func TestStopTellsWhatRuns(t *testing.T) {
 	}
 }
 
+// TestImagesThatAskForAnotherSignal has the first process be told in other ways, by which the step itself is told as ever.
+func TestImagesThatAskForAnotherSignal(t *testing.T) {
+	t.Parallel()
+	r, _ := newTestRunner(t, nil)
+	for _, signal := range []string{"QUIT", "WINCH"} {
+		t.Run(signal, func(t *testing.T) {
+			t.Parallel()
+			result, out, err := run(t, r, request(t, map[string]any{
+				"cmd": "trap 'echo told; exit 0' TERM; kill -" + signal + " 1; while :; do sleep 0.05; done",
+			}, nil))
+			require.NoError(t, err)
+			require.Equal(t, "told\n", said(out))
+			require.Equal(t, "SIGTERM", result.Signal, "it has not succeeded")
+		})
+	}
+}
+
 // TestRemoveFindsWhatHasNoState removes a run of which the host heard nothing: by the label of its pod, and the Secret by its name.
 func TestRemoveFindsWhatHasNoState(t *testing.T) {
 	t.Parallel()
