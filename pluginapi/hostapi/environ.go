@@ -13,6 +13,7 @@ import (
 var passed = []string{
 	"PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_*", "USER", "SHELL",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+	"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", // where a pod finds its API server
 	"SYSTEMROOT", "TEMP", "TMP", "USERPROFILE", "PATHEXT", "COMSPEC", // Windows programs do not start without
 }
 

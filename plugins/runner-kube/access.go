@@ -51,7 +51,7 @@ func (c *cluster) checkAccess(ctx context.Context) error {
 	case apierrors.IsNotFound(err):
 		return pluginapi.Errorf(pluginapi.CodeInvalid, "the namespace %s does not exist on %s", c.namespace, c.address)
 	case apierrors.IsUnauthorized(err):
-		return pluginapi.Errorf(pluginapi.CodeInvalid, "%s does not accept the credentials of the kubeconfig", c.address)
+		return pluginapi.Errorf(pluginapi.CodeInvalid, "%s does not accept the credentials: mend the kubeconfig, or the service account of the worker's pod", c.address)
 	case err != nil && !apierrors.IsForbidden(err): // who may not look at the namespace learns of it later
 		return fmt.Errorf("the API server %s %w: %w", c.address, errUnreachable, err)
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
 	rbacclient "k8s.io/client-go/kubernetes/typed/rbac/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -60,30 +64,87 @@ func TestMissingRightsAreListed(t *testing.T) {
 	require.ErrorContains(t, err, roleFor(c.namespace))
 }
 
-// TestTheRoleSuffices runs a step with what the documentation says, and nothing more.
+// documentedRole is what docs/kubernetes.md says.
+func documentedRole(t *testing.T) *rbacv1.Role {
+	t.Helper()
+	document, err := os.ReadFile("../../docs/kubernetes.md")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(document), "kind: Role\n")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "---\n")
+	object, err := runtime.Decode(scheme.Codecs.UniversalDeserializer(), []byte("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"+text))
+	require.NoError(t, err)
+	role, ok := object.(*rbacv1.Role)
+	require.True(t, ok)
+	return role
+}
+
+// used notes what is asked of an API server, as rights in a namespace.
+type used struct {
+	http.RoundTripper
+	mu     sync.Mutex
+	rights map[string]bool
+}
+
+func (u *used) RoundTrip(req *http.Request) (*http.Response, error) {
+	if _, path, is := strings.Cut(req.URL.Path, "/api/v1/namespaces/"); is {
+		parts := strings.Split(path, "/") // namespace, resource, name, subresource
+		verb := map[string]string{http.MethodPost: "create", http.MethodPatch: "patch", http.MethodDelete: "delete", http.MethodGet: "get"}[req.Method]
+		switch {
+		case req.URL.Query().Has("watch"):
+			verb = "watch"
+		case verb == "get" && len(parts) == 2:
+			verb = "list"
+		}
+		right := verb + " " + parts[1]
+		if len(parts) > 3 {
+			right += "/" + parts[3]
+		}
+		u.mu.Lock()
+		u.rights[right] = true
+		u.mu.Unlock()
+	}
+	return u.RoundTripper.RoundTrip(req)
+}
+
+// TestTheRoleSuffices does all that the runner does with the Role of the documentation, and needs all of it.
 func TestTheRoleSuffices(t *testing.T) {
 	t.Parallel()
 	_, c := testNamespace(t)
-	var rules []rbacv1.PolicyRule
-	for _, r := range needed {
-		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{r.name()}, Verbs: r.verbs})
-	}
-	path := c.weak(t, rules)
+	role := documentedRole(t)
+	path := c.weak(t, role.Rules)
 	r := newRunner(pluginapi.NewLogger())
 	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{Settings: fmt.Appendf(nil, `{"kubeconfig": %q}`, path)}))
 	health, err := r.CheckHealth(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, &pluginapi.Health{State: pluginapi.Healthy}, health)
+	server := &used{rights: map[string]bool{}}
+	r.cluster = c.through(t, path, func(next http.RoundTripper) http.RoundTripper {
+		server.RoundTripper = next
+		return server
+	})
 	req := request(t, map[string]any{"cmd": "echo out; sleep 2; exit 3"}, nil)
 	result, out, err := run(t, r, req)
 	require.NoError(t, err)
 	require.Equal(t, 3, result.ExitCode)
 	require.Equal(t, "out\n", text(out))
+	_, err = r.Attach(t.Context(), &pluginapi.AttachRequest{RunID: req.RunID, Type: req.Type, State: out.State()}, out)
+	require.Equal(t, pluginapi.CodeNotFound, pluginapi.CodeOf(err))
 	require.NoError(t, r.Remove(t.Context(), &pluginapi.RemoveRequest{RunID: req.RunID}))
 	c.nothingLeft(t)
+
+	documented := map[string]bool{}
+	for _, rule := range role.Rules {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				documented[verb+" "+resource] = true
+			}
+		}
+	}
+	require.Equal(t, documented, server.rights)
 	document, err := os.ReadFile("../../docs/kubernetes.md")
 	require.NoError(t, err)
-	require.Contains(t, string(document), roleFor("stroem-steps"))
+	require.Contains(t, string(document), roleFor("stroem-steps"), "it is the one that errors tell")
 }
 
 func TestNamespaceThatIsNotThere(t *testing.T) {
@@ -92,97 +153,4 @@ func TestNamespaceThatIsNotThere(t *testing.T) {
 	err := r.Configure(t.Context(), &pluginapi.Config{Settings: settings(t, "no-such-namespace", nil)})
 	require.ErrorContains(t, err, "the namespace no-such-namespace does not exist on https://")
 	require.Equal(t, pluginapi.CodeInvalid, pluginapi.CodeOf(err))
-}
-
-// TestSecretsAreNowhere runs a step with values that nobody else has, and looks for them wherever people can look.
-func TestSecretsAreNowhere(t *testing.T) {
-	t.Parallel()
-	r, c := newTestRunner(t, nil)
-	workspace := serveFiles(t, map[string]string{"f": "x"})
-	secret := "secret-value-" + hash(t.TempDir(), 16)
-	req := request(t, map[string]any{"cmd": "token=" + secret + "; echo ready; sleep 100"}, &workspace)
-	req.Env["PASSWORD"] = secret
-	u := r.start(t, req)
-	var seen strings.Builder
-	pod := c.podOf(t, req, func(pod *corev1.Pod) bool {
-		seen.WriteString(pod.String())
-		look(t, &seen, "/proc/*/cmdline")
-		return pod.Status.Phase == corev1.PodRunning && judge(pod, false).started
-	})
-	soon(t, "output", u.out.HasOutput())
-	look(t, &seen, "/proc/*/cmdline")
-	require.Contains(t, seen.String(), "/stroem-init/init", "the processes of the node are seen")
-	events, err := c.core.Events(c.namespace).List(t.Context(), metav1.ListOptions{})
-	require.NoError(t, err)
-	seen.WriteString(events.String())
-	for _, container := range []string{stepContainer, initContainer} {
-		log, err := c.core.Pods(c.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container}).DoRaw(t.Context())
-		require.NoError(t, err)
-		seen.Write(log)
-	}
-	seen.Write(u.out.State())
-	u.cancel(pluginapi.ErrStopped)
-	soon(t, "the end", u.ended)
-	seen.WriteString(text(u.out) + fmt.Sprint(u.result, u.err))
-	require.NotContains(t, seen.String(), secret)
-	require.NotContains(t, seen.String(), workspace.Token)
-}
-
-// look takes in what the files hold.
-func look(t *testing.T, into *strings.Builder, pattern string) {
-	t.Helper()
-	names, err := filepath.Glob(pattern)
-	require.NoError(t, err)
-	for _, name := range names {
-		content, _ := os.ReadFile(name) // processes end
-		into.Write(content)
-	}
-}
-
-// TestConfiguredPods looks at what the configuration changes in a pod.
-func TestConfiguredPods(t *testing.T) {
-	t.Parallel()
-	r, c := newTestRunner(t, map[string]any{
-		"pod_labels": map[string]string{"team": "a", labelApp: "no"}, "pod_annotations": map[string]string{"a/b": "c"},
-		"tolerations": []any{map[string]any{"key": "ci", "operator": "Exists"}}, "image_pull_policy": "IfNotPresent",
-		"image_pull_secrets": []string{"registry"}, "node_selector": map[string]string{"kubernetes.io/os": "linux"},
-	})
-	req := request(t, map[string]any{"cmd": "ls /var/run/secrets 2>&1; env | grep -c SERVICE_HOST; sleep 1", "resources": map[string]any{"cpu": "100m", "memory": "32Mi"}}, nil)
-	u := r.start(t, req)
-	pod := c.podOf(t, req, func(*corev1.Pod) bool { return true })
-	soon(t, "the end", u.ended)
-	require.NoError(t, u.err)
-	require.Equal(t, "ls: /var/run/secrets: No such file or directory\n1\n", stdout(u.out), "there is no token, and no service but the API server")
-	require.Equal(t, appValue, pod.Labels[labelApp])
-	require.Equal(t, "a", pod.Labels["team"])
-	require.Equal(t, "my-step", strings.TrimSuffix(strings.TrimPrefix(pod.Name, "stroem-0a1b2c3d-"), "-"+hash(req.RunID, 10)))
-	require.Equal(t, "My Step", pod.Annotations[labelStep])
-	require.Equal(t, corev1.PodQOSGuaranteed, pod.Status.QOSClass)
-	require.Equal(t, "ci", pod.Spec.Tolerations[0].Key)
-	require.Equal(t, corev1.PullIfNotPresent, pod.Spec.Containers[0].ImagePullPolicy)
-	require.Equal(t, "registry", pod.Spec.ImagePullSecrets[0].Name)
-}
-
-// TestAnAPIServerThatIsAwayForAWhile has connections break under a run.
-func TestAnAPIServerThatIsAwayForAWhile(t *testing.T) {
-	t.Parallel()
-	_, c := testNamespace(t)
-	way := newWay(t)
-	r := newRunner(pluginapi.NewLogger())
-	require.NoError(t, r.Configure(t.Context(), &pluginapi.Config{Settings: settings(t, c.namespace, map[string]any{"kubeconfig": way.kubeconfig})}))
-	u := r.start(t, request(t, map[string]any{"cmd": "n=0; while [ $n -lt 60 ]; do n=$((n+1)); echo $n; sleep 0.1; done; exit 3"}, nil))
-	soon(t, "output", u.out.HasOutput())
-	for range 3 {
-		way.breakAll()
-		require.True(t, pause(t.Context(), retryDelay))
-	}
-	soon(t, "the end", u.ended)
-	require.NoError(t, u.err)
-	require.Equal(t, 3, u.result.ExitCode)
-	var want strings.Builder
-	for n := 1; n <= 60; n++ {
-		_, _ = fmt.Fprintln(&want, n)
-	}
-	require.Equal(t, want.String(), stdout(u.out), "nothing is lost, and nothing comes twice")
-	c.nothingLeft(t)
 }

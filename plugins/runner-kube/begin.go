@@ -46,7 +46,7 @@ func (r *runner) begin(
 		defer close(owned)
 		f.own(ctx)
 	}()
-	defer discard(owned)
+	defer func() { <-owned }()
 	text, err := json.Marshal(state{Namespace: made.Namespace, Pod: made.Name, UID: string(made.UID)})
 	if err != nil {
 		return nil, err
@@ -79,18 +79,18 @@ func (f *follower) own(ctx context.Context) {
 	}
 }
 
-// create makes an object, and tries again where the API server has surely done nothing.
+// create makes an object, and tries again for awayLimit where the API server has surely done nothing.
 func create[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	delay := 100 * time.Millisecond
+	delay, begin := 100*time.Millisecond, time.Now()
 	for {
 		limited, cancel := context.WithTimeout(ctx, callLimit)
 		object, err := call(limited)
 		cancel()
 		if !utilnet.IsConnectionRefused(err) && !apierrors.IsTooManyRequests(err) && !apierrors.IsServiceUnavailable(err) ||
-			delay > 5*time.Second || !pause(ctx, delay) {
+			time.Since(begin) > awayLimit || !pause(ctx, delay) {
 			return object, err
 		}
-		delay *= 2
+		delay = min(2*delay, retryDelay)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/hostapi"
@@ -87,16 +86,11 @@ func TestStepsCostFewCalls(t *testing.T) {
 	t.Parallel()
 	r, c := newTestRunner(t, nil)
 	calls := &counter{}
-	cfg, _, err := clientConfig(&config{Kubeconfig: kubeconfig(t)})
-	require.NoError(t, err)
-	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+	r.cluster = c.through(t, kubeconfig(t), func(next http.RoundTripper) http.RoundTripper {
 		calls.RoundTripper = next
 		return calls
 	})
-	r.cluster = &cluster{address: c.address, namespace: c.namespace, auth: c.auth}
-	r.cluster.core, err = corev1client.NewForConfig(cfg)
-	require.NoError(t, err)
-	_, _, err = run(t, r, request(t, map[string]any{"cmd": "echo x"}, nil))
+	_, _, err := run(t, r, request(t, map[string]any{"cmd": "echo x"}, nil))
 	require.NoError(t, err)
 	const most = 9 // 7; one more to follow the log and one to watch events, if the machine is slow
 	require.LessOrEqual(t, calls.calls.Load(), int64(most))

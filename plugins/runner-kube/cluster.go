@@ -93,19 +93,13 @@ func clientConfig(cfg *config) (settings *rest.Config, namespace string, err err
 	return settings, namespace, nil
 }
 
-// inCluster returns the configuration of a process in a pod, or nil if this is none. The host of a plugin does not pass it
-// the variables that say where the API server is, but the name in the cluster's DNS does, too.
+// inCluster returns the configuration of a process in a pod, or nil if this is none, or has no service account.
 func inCluster() (settings *rest.Config, namespace string, err error) {
 	if _, err := os.Stat(podFiles + "token"); err != nil {
 		return nil, "", nil //nolint:nilerr // no pod
 	}
 	settings, err = rest.InClusterConfig()
-	if errors.Is(err, rest.ErrNotInCluster) {
-		settings = &rest.Config{
-			Host: "https://kubernetes.default.svc", BearerTokenFile: podFiles + "token",
-			TLSClientConfig: rest.TLSClientConfig{CAFile: podFiles + "ca.crt"},
-		}
-	} else if err != nil {
+	if err != nil {
 		return nil, "", err
 	}
 	text, err := os.ReadFile(podFiles + "namespace")

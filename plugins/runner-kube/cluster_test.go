@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"github.com/stroem/stroem/pluginapi"
 	"github.com/stroem/stroem/pluginapi/plugintest"
@@ -66,6 +68,18 @@ func testNamespace(t testing.TB) (string, *cluster) {
 	})
 	require.Equal(t, "default", account.Name)
 	return made.Name, c
+}
+
+// through is the cluster as an account sees it, each of whose calls goes through something of the test's own.
+func (c *cluster) through(t testing.TB, kubeconfig string, wrap func(http.RoundTripper) http.RoundTripper) *cluster {
+	t.Helper()
+	settings, _, err := clientConfig(&config{Kubeconfig: kubeconfig})
+	require.NoError(t, err)
+	settings.Wrap(wrap)
+	wrapped := &cluster{address: c.address, namespace: c.namespace, auth: c.auth}
+	wrapped.core, err = corev1client.NewForConfig(settings)
+	require.NoError(t, err)
+	return wrapped
 }
 
 // awaited asks for something that Kubernetes is about to make.
@@ -121,6 +135,12 @@ type files struct {
 // serveFiles serves files by their names; those that begin with a shebang are executable.
 func serveFiles(t plugintest.TB, content map[string]string) files {
 	t.Helper()
+	return serveFilesBy(t, content, func(w http.ResponseWriter, archive []byte) { _, _ = w.Write(archive) })
+}
+
+// serveFilesBy calls answer for each download.
+func serveFilesBy(t plugintest.TB, content map[string]string, answer func(w http.ResponseWriter, archive []byte)) files {
+	t.Helper()
 	archive := pack(t, content)
 	f := files{Token: "workspace-token-" + hash(t.TempDir(), 16)}
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort(hostAddress(), "0"))
@@ -132,7 +152,8 @@ func serveFiles(t plugintest.TB, content map[string]string) files {
 			http.Error(w, "who are you", http.StatusUnauthorized)
 			return
 		}
-		_, _ = w.Write(archive)
+		w.Header().Set("Content-Length", strconv.Itoa(len(archive)))
+		answer(w, archive)
 	}))
 	_ = server.Listener.Close()
 	server.Listener = listener

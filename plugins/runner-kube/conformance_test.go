@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +22,11 @@ var binaryDir string
 
 func TestMain(m *testing.M) {
 	plugintest.Init()
+	// Most of the time tests wait for the cluster: more of them run than there are processors, unless -parallel says otherwise.
+	const least = 4
+	if err := flag.Set("test.parallel", strconv.Itoa(max(least, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
 	var err error
 	if binaryDir, err = os.MkdirTemp("", "runner-kube-test"); err != nil {
 		panic(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -64,9 +65,10 @@ func eventTime(e *corev1.Event) time.Time {
 	return e.CreationTimestamp.Time
 }
 
-// noteWarning remembers the last warning, for the error of a pod that does not start.
+// noteWarning remembers the last warning, for the error of a pod that does not start. One that gives a code alone, such as
+// "Error: ErrImagePull", follows the one that says what is wrong.
 func (f *follower) noteWarning(e *corev1.Event, text string) {
-	if e.Type == corev1.EventTypeWarning {
+	if e.Type == corev1.EventTypeWarning && (f.warning.Load() == nil || !strings.HasPrefix(e.Message, "Error: ")) {
 		f.warning.Store(&text)
 	}
 }

@@ -45,16 +45,6 @@ func (r *runner) follower(pod *corev1.Pod, secret string, grace time.Duration, o
 	}
 }
 
-// How long a log stream that brings nothing is waited for. The log of a pod that is being deleted cannot be read again; and if
-// it is long, Kubernetes may have begun a new file since, and only the stream still has the old one.
-const (
-	logIdle         = 50 * time.Millisecond
-	logIdleGone     = 1500 * time.Millisecond
-	logIdleBehind   = 5 * time.Second
-	logLimitStopped = 2 * time.Second
-	tooOld          = 300 * time.Millisecond // for a line of a stream that keeps up
-)
-
 // follow returns when the step has ended, its output was written and the pod is gone; with ErrHostGone it leaves the pod as it
 // is. What is done to the Secret until owned is closed must not come after its removal.
 func (f *follower) follow(ctx context.Context, owned <-chan struct{}) (*pluginapi.Result, error) {
@@ -68,10 +58,10 @@ func (f *follower) follow(ctx context.Context, owned <-chan struct{}) (*pluginap
 	if err == nil {
 		err = f.finishLogs(ctx, streams, &v)
 	}
-	if errors.Is(err, pluginapi.ErrHostGone) {
+	if cause := context.Cause(ctx); errors.Is(cause, pluginapi.ErrHostGone) {
 		cancel()
 		f.abandonLogs()
-		return nil, err
+		return nil, cause
 	}
 	if owned != nil {
 		<-owned
@@ -101,12 +91,12 @@ func (f *follower) await(ctx, streams context.Context) (verdict, error) {
 	defer f.patience.stop()
 	stopped := ctx.Done()
 	var force <-chan time.Time
-	for !f.gone && (!v.over() || f.deleting.Load()) {
+	for !f.gone && (!v.over() || f.deleting.Load() && !nothingRuns(f.pod)) {
 		if err := f.react(streams, &v); err != nil {
 			return v, err
 		}
-		if f.pod.DeletionTimestamp != nil && force == nil {
-			force = time.After(time.Until(f.pod.DeletionTimestamp.Add(lostLimit)))
+		if grace := f.pod.DeletionGracePeriodSeconds; grace != nil && force == nil {
+			force = time.After(time.Duration(*grace)*time.Second + lostLimit)
 		}
 		select {
 		case u := <-f.updates:
@@ -166,93 +156,4 @@ func (f *follower) react(streams context.Context, v *verdict) error {
 	default:
 		return f.patience.consider(f, v)
 	}
-}
-
-// finishLogs reads the rest of what the step has written. When nobody takes it any more, the run's context tells why.
-func (f *follower) finishLogs(ctx, streams context.Context, v *verdict) error {
-	if !v.started {
-		return nil
-	}
-	idle := logIdle
-	if f.gone || f.pod.DeletionTimestamp != nil {
-		idle = logIdleGone
-	}
-	if f.logs == nil {
-		f.logs = f.startLogs(streams, true)
-	}
-	var limit time.Duration
-	if f.deleting.Load() {
-		limit = logLimitStopped
-	}
-	err := f.logs.finish(idle, limit)
-	if err == nil {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(retryDelay):
-		return err
-	}
-}
-
-// abandonLogs waits for a reader whose context has ended.
-func (f *follower) abandonLogs() {
-	if f.logs != nil {
-		f.logs.cut()
-		<-f.logs.done
-	}
-}
-
-// graceNow is the grace in seconds: none to speak of where the step has not begun, or is over.
-func (f *follower) graceNow(v *verdict) int64 {
-	if !v.started {
-		return 1
-	}
-	return graceSeconds(f.grace)
-}
-
-func (f *follower) delete(ctx context.Context, grace int64) error {
-	for attempt := 1; ; attempt++ {
-		err := f.cluster.deletePod(ctx, f.namespace, f.name, f.uid, grace)
-		const attempts = 5
-		if err == nil || attempt == attempts || !pause(ctx, retryDelay) {
-			return f.cluster.explainDelete(ctx, f.name, err)
-		}
-	}
-}
-
-// remove deletes pod and Secret, and waits until nothing of the pod runs any more.
-func (f *follower) remove(ctx context.Context, grace int64) error {
-	secret := make(chan error, 1)
-	go func() { secret <- f.cluster.deleteSecret(ctx, f.namespace, f.secret) }()
-	err := f.removePod(ctx, grace)
-	return errors.Join(err, <-secret)
-}
-
-func (f *follower) removePod(ctx context.Context, grace int64) error {
-	if f.gone {
-		return nil
-	}
-	if !f.deleting.Load() {
-		f.deleting.Store(true)
-		idle := nothingRuns(f.pod)
-		if idle {
-			grace = 0 // the kubelet has nothing to end, and would take another second or two to say so
-		}
-		if err := f.delete(ctx, grace); err != nil || idle {
-			return err
-		}
-	}
-	limit := time.NewTimer(time.Duration(grace)*time.Second + goneLimit)
-	defer limit.Stop()
-	for !f.gone {
-		select {
-		case u := <-f.updates:
-			f.take(u)
-		case <-limit.C:
-			return f.cluster.deletePod(ctx, f.namespace, f.name, f.uid, 0)
-		}
-	}
-	return nil
 }

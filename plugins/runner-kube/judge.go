@@ -115,10 +115,10 @@ func initFailure(pod *corev1.Pod) error {
 
 // wait finds out what the pod waits for.
 func (v *verdict) wait(pod *corev1.Pod, step corev1.ContainerStatus) {
-	for _, c := range append(pod.Status.InitContainerStatuses, step) {
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, []corev1.ContainerStatus{step}) {
 		switch {
 		case c.State.Running != nil:
-			v.active = true
+			v.active = v.active || !isSideCar(pod, c.Name)
 		case c.State.Waiting != nil:
 			w := c.State.Waiting
 			if w.Reason == "PodInitializing" || w.Reason == "ContainerCreating" || w.Reason == "" {
@@ -137,6 +137,13 @@ func (v *verdict) wait(pod *corev1.Pod, step corev1.ContainerStatus) {
 			v.waiting = c.Reason + ": " + c.Message
 		}
 	}
+}
+
+// isSideCar tells of an init container that runs beside the step: nobody waits for its end.
+func isSideCar(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool {
+		return c.Name == name && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	})
 }
 
 func problemOf(reason string) problem {

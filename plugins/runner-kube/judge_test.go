@@ -49,6 +49,21 @@ func TestInterruptedPodsHaveNoResult(t *testing.T) {
 	require.False(t, v.over())
 }
 
+// TestSideCarsDoNotCount has a step wait for its image beside an init container that never ends.
+func TestSideCarsDoNotCount(t *testing.T) {
+	t.Parallel()
+	for policy, active := range map[corev1.ContainerRestartPolicy]bool{"": true, corev1.ContainerRestartPolicyAlways: false} {
+		pod := podWith(corev1.PodPending, "", corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff"}})
+		pod.Spec.InitContainers = []corev1.Container{{Name: "first", RestartPolicy: &policy}}
+		pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{
+			Name: "first", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+		}}
+		v := judge(pod, false)
+		require.Equal(t, active, v.active, "restartPolicy %q", policy)
+		require.Contains(t, v.waiting, "ImagePullBackOff")
+	}
+}
+
 func TestResults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

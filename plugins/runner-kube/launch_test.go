@@ -73,7 +73,7 @@ func TestWhatUsersWroteIsNotExpanded(t *testing.T) {
 	t.Parallel()
 	s := &spec{Entrypoint: []string{"sh", "-c"}, Command: []string{"echo $(HOME) $$ $HOME"}}
 	var c corev1.Container
-	require.False(t, s.launch(typePod, &c))
+	s.launch(typePod, &c)
 	require.Equal(t, []string{"echo $$(HOME) $$$$ $$HOME"}, c.Args)
 }
 
@@ -97,8 +97,8 @@ func TestBadSpecs(t *testing.T) {
 
 func TestTooMuchForASecret(t *testing.T) {
 	t.Parallel()
-	req := &pluginapi.RunRequest{RunID: "r", Type: typePod, Env: map[string]string{"BIG": strings.Repeat("x", corev1.MaxSecretSize)}}
-	_, err := plainRunner().gather(req, &spec{Cmd: ":", Image: "x"})
+	req := &pluginapi.RunRequest{RunID: "r", Type: typePod, Env: map[string]string{"BIG": strings.Repeat("x", corev1.MaxSecretSize+1)}}
+	_, err := plainRunner().gather(req, &spec{Image: "x"})
 	require.Equal(t, pluginapi.CodeInvalid, pluginapi.CodeOf(err))
 	require.ErrorContains(t, err, "1048577 bytes together; a pod can be given 1048576")
 }

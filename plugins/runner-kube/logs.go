@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -24,20 +21,12 @@ type logReader struct {
 
 	ended  chan struct{} // closed when the container has ended: what is in its log is all there is
 	idle   time.Duration // how long a stream that brings nothing is waited for after that; set before ended is closed
+	last   time.Time     // from when on that counts at the earliest; set with idle
 	done   chan struct{} // closed when everything has been read
 	active atomic.Int64  // when a stream last brought something; 0 while the host takes it
 	behind atomic.Bool   // the stream has not kept up with the step
 	err    error         // nobody listens any more; valid when done
 	cut    context.CancelFunc
-}
-
-// position is how far a log was copied: Kubernetes sends it again from a second on, always in the same order. So many lines of
-// that second or later are done, so many bytes of the one after them.
-type position struct {
-	second time.Time
-	lines  int
-	bytes  int
-	latest time.Time // of all lines: what is younger cannot be one of those
 }
 
 // errNotTaken wraps the failure of a writer, to tell it from that of the log.
@@ -61,28 +50,39 @@ func (f *follower) startLogs(ctx context.Context, over bool) *logReader {
 }
 
 // finish waits for the rest, now that the container has ended. A stream that follows it may be idle for so long before it is
-// given up for a look at what is there. Kubernetes takes whatever a step writes, however slowly it is read; of one that was
-// stopped the rest is read for so long and no longer, unless limit is 0.
-func (l *logReader) finish(idle, limit time.Duration) error {
+// given up for a look at what is there. Kubernetes takes whatever a step writes, however slowly it is read: if ctx has ended
+// or ends, because the run was stopped, the rest is read for logLimitStopped and no longer.
+func (l *logReader) finish(ctx context.Context, idle time.Duration) error {
 	defer l.cut()
 	if !l.hasEnded() {
 		l.idle = idle
+		if idle == logIdleGone { // the stream is all there is: what was written last may be on its way
+			l.last = time.Now()
+		}
 		close(l.ended)
 	}
+	stopped := ctx.Done()
 	var late <-chan time.Time
-	if limit > 0 {
-		late = time.After(limit)
-	}
-	select {
-	case <-l.done:
-	case <-late:
-		l.cut()
-		<-l.done
-		if l.err == nil {
-			l.f.tell("the step was stopped: the end of its output, which is long, was not read")
+	for {
+		select {
+		case <-l.done:
+			return l.err
+		case <-stopped:
+			stopped = nil
+			limit := logLimitStopped
+			if errors.Is(context.Cause(ctx), pluginapi.ErrHostGone) {
+				limit = 0
+			}
+			late = time.After(limit)
+		case <-late:
+			l.cut()
+			<-l.done
+			if l.err == nil {
+				l.f.tell("the step was stopped: the end of its output, which is long, was not read")
+			}
+			return l.err
 		}
 	}
-	return l.err
 }
 
 func (l *logReader) hasEnded() bool {
@@ -107,19 +107,18 @@ func (l *logReader) run(ctx context.Context) {
 			return
 		}
 	}
-	const attempts = 5
-	for attempt := 1; ; attempt++ {
+	for begin := time.Now(); ; {
 		err := l.read(ctx, false)
 		if err == nil || l.isOver(ctx, err) {
 			return
 		}
-		if attempt == attempts || apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
+		if time.Since(begin) > awayLimit || apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) {
 			if !l.f.deleting.Load() {
 				l.f.tell("the end of the output may be missing: " + err.Error())
 			}
 			return
 		}
-		pause(ctx, time.Duration(attempt)*retryDelay/2)
+		pause(ctx, retryDelay)
 	}
 }
 
@@ -168,7 +167,7 @@ func (l *logReader) cancelWhenIdle(ctx context.Context, cancel context.CancelFun
 			if l.behind.Load() {
 				idle = logIdleBehind
 			}
-			if at := l.active.Load(); at != 0 && now.Sub(time.Unix(0, at)) > idle {
+			if at := l.active.Load(); at != 0 && now.Sub(time.Unix(0, at)) > idle && now.Sub(l.last) > idle {
 				cancel()
 				return
 			}
@@ -187,100 +186,5 @@ func (l *logReader) read(ctx context.Context, follow bool) error {
 		return err
 	}
 	defer func() { _ = stream.Close() }() // only read from
-	return l.copy(stream)
-}
-
-const pieceSize = 64 << 10
-
-// copy copies lines, which begin with their times. A long one goes in pieces.
-func (l *logReader) copy(stream io.Reader) error {
-	lines := bufio.NewReaderSize(stream, pieceSize)
-	known, seen := l.pos, 0
-	var current line
-	for fresh := true; ; {
-		piece, err := lines.ReadSlice('\n')
-		l.active.Store(0)
-		if fresh && len(piece) > 0 {
-			at, rest, ok := stamp(piece)
-			if ok {
-				current, piece = l.begin(known, &seen, at), rest
-			} else {
-				current = line{mute: true}
-				l.f.tell("the log: " + string(bytes.TrimSpace(piece))) // of the kubelet, such as that the file is gone
-			}
-		}
-		fresh = bytes.HasSuffix(piece, []byte{'\n'})
-		if failure := l.write(&current, piece, fresh); failure != nil {
-			return errNotTaken{failure}
-		}
-		l.active.Store(time.Now().UnixNano())
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return err
-		}
-	}
-}
-
-// stamp cuts the time off a line.
-func stamp(line []byte) (at time.Time, rest []byte, ok bool) {
-	text, rest, found := bytes.Cut(line, []byte{' '})
-	if !found || len(text) > len(time.RFC3339Nano) {
-		return at, line, false
-	}
-	at, err := time.Parse(time.RFC3339Nano, string(text))
-	if err != nil {
-		return at, line, false
-	}
-	return at, rest, true
-}
-
-// line is the line that is being read.
-type line struct {
-	at     time.Time
-	done   int  // bytes of it that were copied before this stream
-	mute   bool // it is not copied: it was before, or is older than what is wanted
-	counts bool // the position goes on with it
-}
-
-// begin looks at a line of a stream that began at a known position, and before which others were seen.
-func (l *logReader) begin(known position, seen *int, at time.Time) line {
-	if !at.Before(known.second) && !at.After(known.latest) && *seen <= known.lines {
-		*seen++
-		if *seen <= known.lines {
-			return line{at: at, mute: true}
-		}
-		return line{at: at, done: known.bytes, mute: at.Before(l.f.since), counts: true}
-	}
-	*seen = known.lines + 1 // what comes now is new
-	if second := at.Truncate(time.Second); second.After(l.pos.second) {
-		l.pos.second, l.pos.lines = second, 0
-	}
-	l.pos.bytes = 0
-	if at.After(l.pos.latest) {
-		l.pos.latest = at
-		l.behind.Store(time.Since(at) > tooOld)
-	}
-	return line{at: at, mute: at.Before(l.f.since), counts: !at.Before(l.pos.second)}
-}
-
-// write writes what is new of a piece of a line, and moves the position.
-func (l *logReader) write(current *line, piece []byte, last bool) error {
-	old := min(current.done, len(piece))
-	current.done -= old
-	if !current.mute && len(piece) > old {
-		if _, err := pluginapi.WriteTimed(l.f.out.Stdout(), piece[old:], current.at); err != nil {
-			return err
-		}
-	}
-	switch {
-	case !current.counts:
-	case last:
-		l.pos.lines++
-		l.pos.bytes = 0
-	default:
-		l.pos.bytes += len(piece) - old
-	}
-	return nil
+	return l.copy(ctx, stream)
 }

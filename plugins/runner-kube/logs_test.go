@@ -28,9 +28,9 @@ func TestLogsThatBreakOff(t *testing.T) {
 	for cut := range log.Len() + 1 {
 		out := plugintest.NewRecorder()
 		l := &logReader{f: &follower{out: out}}
-		err := l.copy(io.MultiReader(strings.NewReader(log.String()[:cut]), failing{broken}))
+		err := l.copy(t.Context(), io.MultiReader(strings.NewReader(log.String()[:cut]), failing{broken}))
 		require.ErrorIs(t, err, broken)
-		require.NoError(t, l.copy(strings.NewReader(log.String())))
+		require.NoError(t, l.copy(t.Context(), strings.NewReader(log.String())))
 		require.Equal(t, want.String(), stdout(out), "cut at %d", cut)
 	}
 }
@@ -44,7 +44,7 @@ func TestLogsFromATimeOn(t *testing.T) {
 	out := plugintest.NewRecorder()
 	since := time.Date(2026, 1, 2, 3, 4, 5, 200, time.UTC)
 	l := &logReader{f: &follower{out: out, since: since}, pos: position{second: since.Truncate(time.Second)}}
-	require.NoError(t, l.copy(strings.NewReader(
+	require.NoError(t, l.copy(t.Context(), strings.NewReader(
 		"2026-01-02T03:04:05.000000100Z before\n2026-01-02T03:04:05.000000200Z then\n2026-01-02T05:04:05.000000200+02:00 too\nrpc error: gone\n")))
 	require.Equal(t, "then\ntoo\n", stdout(out))
 	require.Contains(t, text(out), "stroem: the log: rpc error: gone\n")

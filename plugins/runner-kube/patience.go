@@ -10,12 +10,12 @@ import (
 // configLimit is for what mends seldom.
 const configLimit = 30 * time.Second
 
-// patience is how long a pod may wait. The time counts from when something of it ran last.
+// patience is how long a pod may wait.
 type patience struct {
 	timer   *time.Timer
 	limit   time.Duration
-	since   time.Time
-	problem problem
+	since   time.Time // when something of it ran last
+	trouble time.Time // when what mends seldom began; zero: there is nothing of that kind
 }
 
 func newPatience(limit time.Duration) patience {
@@ -24,13 +24,16 @@ func newPatience(limit time.Duration) patience {
 
 func (p *patience) stop() { p.timer.Stop() }
 
-func (p *patience) reset() {
-	limit := p.limit
-	if p.problem == seldom {
-		limit = min(limit, configLimit)
+// deadline is when it ends.
+func (p *patience) deadline() time.Time {
+	end := p.since.Add(p.limit)
+	if sooner := p.trouble.Add(configLimit); !p.trouble.IsZero() && sooner.Before(end) {
+		return sooner
 	}
-	p.timer.Reset(max(0, time.Until(p.since.Add(limit))))
+	return end
 }
+
+func (p *patience) reset() { p.timer.Reset(max(0, time.Until(p.deadline()))) }
 
 // consider looks at a pod that has not begun its step. An error means that it never will.
 func (p *patience) consider(f *follower, v *verdict) error {
@@ -40,11 +43,11 @@ func (p *patience) consider(f *follower, v *verdict) error {
 	if v.active {
 		p.since = time.Now()
 	}
-	if v.problem != p.problem {
-		p.problem = v.problem
-		if v.problem == seldom {
-			p.since = time.Now()
-		}
+	switch {
+	case v.problem != seldom:
+		p.trouble = time.Time{}
+	case p.trouble.IsZero():
+		p.trouble = time.Now()
 	}
 	p.reset()
 	return nil

@@ -51,10 +51,7 @@ func (r *runner) basePod(req *pluginapi.RunRequest, s *spec, c *contents) (*core
 	step := corev1.Container{
 		Name: stepContainer, Image: r.image(req.Type, s), ImagePullPolicy: r.config.PullPolicy, Env: c.env, Resources: limits,
 	}
-	// As process 1 a shell would ignore signals for which it has no handler, also those that it sends itself.
-	if s.launch(req.Type, &step) {
-		pod.Spec.ShareProcessNamespace = new(true)
-	}
+	s.launch(req.Type, &step)
 	if req.Type == typePod {
 		step.WorkingDir = s.Workdir
 	}
@@ -108,10 +105,14 @@ func (r *runner) addWorkspace(req *pluginapi.RunRequest, pod *corev1.PodSpec, st
 	pod.InitContainers = []corev1.Container{first}
 }
 
-// explainEnds has Kubernetes keep the last lines of what fails, also of containers that a manifest adds.
-func explainEnds(pod *corev1.PodSpec) {
+// complete is for all containers, also those that a manifest adds: Kubernetes keeps the last lines of what fails, and pulls
+// images as it is configured.
+func (r *runner) complete(pod *corev1.PodSpec) {
 	for _, containers := range [][]corev1.Container{pod.InitContainers, pod.Containers} {
 		for i := range containers {
+			if containers[i].ImagePullPolicy == "" {
+				containers[i].ImagePullPolicy = r.config.PullPolicy
+			}
 			if containers[i].TerminationMessagePolicy == "" {
 				containers[i].TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
 			}

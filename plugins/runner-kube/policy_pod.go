@@ -1,8 +1,8 @@
 package main
 
 import (
+	"maps"
 	"slices"
-	"strings"
 )
 
 // podShape is what a manifest may say of a pod.
@@ -12,7 +12,7 @@ var podShape = object{
 		"annotations": dictionary{mark{key: "annotations", harmless: harmlessAnnotations}},
 	},
 	"spec": object{
-		"containers":     list{each: containerShape},
+		"containers":     list{each: containerShape, names: map[string]shape{stepContainer: stepContainerShape}},
 		"initContainers": list{each: containerShape, names: map[string]shape{initContainer: ownContainerShape}},
 		"volumes":        list{each: volumeShape},
 
@@ -67,7 +67,7 @@ var podShape = object{
 
 // containerShape is what a manifest may say of the step's container and of those that it adds.
 var containerShape = object{
-	"name": free{}, "image": free{}, "command": free{}, "args": free{}, "workingDir": free{}, "imagePullPolicy": free{},
+	"name": free{}, "image": free{}, "command": free{}, "args": free{}, "workingDir": free{}, "imagePullPolicy": pullPolicy{},
 	"stdin": free{}, "stdinOnce": free{}, "tty": free{}, "terminationMessagePath": free{}, "terminationMessagePolicy": free{},
 	"resizePolicy": free{}, "restartPolicy": free{}, "restartPolicyRules": free{},
 	"resources":      object{"requests": free{}, "limits": free{}, "claims": only("devices")},
@@ -83,6 +83,14 @@ var containerShape = object{
 
 	"securityContext": containerSecurity,
 }
+
+// stepContainerShape is for the container whose end is the step's: it runs once.
+var stepContainerShape = func() object {
+	shape := maps.Clone(containerShape)
+	delete(shape, "restartPolicy")
+	delete(shape, "restartPolicyRules")
+	return shape
+}()
 
 // ownContainerShape is for the container that downloads the workspace, and that has the token for it.
 var ownContainerShape = object{
@@ -159,6 +167,15 @@ func (v volume) judge(p *policy, path string, base, value any) {
 	}
 }
 
+// pullPolicy is free unless the configuration has one.
+type pullPolicy struct{}
+
+func (pullPolicy) judge(p *policy, path string, _, value any) {
+	if configured := string(p.config.PullPolicy); configured != "" && value != configured {
+		p.refuse(path, "")
+	}
+}
+
 // added is for keys that a manifest may add, and must not change or remove.
 type added struct{}
 
@@ -180,7 +197,7 @@ var harmlessAnnotations = []string{
 }
 
 func (m mark) judge(p *policy, path string, base, value any) {
-	isHarmless := func(name string) bool { return strings.HasSuffix(path, "["+name+"]") }
+	isHarmless := func(name string) bool { return path == "metadata."+m.key+"["+name+"]" }
 	switch {
 	case base != nil:
 		p.refuse(path, "")

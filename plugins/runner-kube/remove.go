@@ -4,19 +4,34 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/stroem/stroem/pluginapi"
 )
 
 // goneLimit is how long a pod may take to go beyond its grace, before it is forgotten by force.
 const goneLimit = 10 * time.Second
+
+// awayLimit is how long an API server may be away when something is to be removed: what is forgotten then stays for ever.
+const awayLimit = time.Minute
+
+// insist calls until that works or is refused, or awayLimit is over.
+func insist(ctx context.Context, call func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, awayLimit)
+	defer cancel()
+	for {
+		err := call(limited)
+		if err == nil || apierrors.IsForbidden(err) || !pause(limited, retryDelay) {
+			return err
+		}
+	}
+}
 
 // deletePod deletes one pod and no other of its name. One that is gone is fine. A grace of 0 has the API server forget it,
 // whatever it does.
@@ -55,24 +70,21 @@ func (c *cluster) removeRun(ctx context.Context, namespace, runID string) error 
 		return pluginapi.Errorf(pluginapi.CodeUnavailable, "remove the Secret of the run: %w", err)
 	}
 	selector := labelRun + "=" + runLabel(runID)
-	pods, err := c.core.Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	limited, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	pods, err := c.core.Pods(namespace).List(limited, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
 		return pluginapi.Errorf(pluginapi.CodeUnavailable, "look for the pods of the run: %w", err)
 	}
-	if len(pods.Items) == 0 {
-		return nil
-	}
 	var errs []error
-	left := map[types.UID]bool{}
 	for i := range pods.Items {
-		pod := &pods.Items[i]
-		left[pod.UID] = true
-		errs = append(errs, c.deletePod(ctx, namespace, pod.Name, pod.UID, 1))
+		pods.Items[i].ResourceVersion = pods.ResourceVersion // its own may be too old to watch from
+		errs = append(errs, c.deletePod(ctx, namespace, pods.Items[i].Name, pods.Items[i].UID, 1))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return pluginapi.Errorf(pluginapi.CodeUnavailable, "delete the pods of the run: %w", err)
 	}
-	if c.areGone(ctx, namespace, selector, pods.ResourceVersion, left) {
+	if c.areGone(ctx, pods.Items) {
 		return nil
 	}
 	for i := range pods.Items { // their node does not answer
@@ -81,39 +93,38 @@ func (c *cluster) removeRun(ctx context.Context, namespace, runID string) error 
 	return errors.Join(errs...)
 }
 
-// areGone waits until the pods are gone; false if that takes too long, or cannot be told.
-func (c *cluster) areGone(ctx context.Context, namespace, selector, version string, left map[types.UID]bool) bool {
+// areGone waits until the pods are gone; false if that takes too long.
+func (c *cluster) areGone(ctx context.Context, pods []corev1.Pod) bool {
 	ctx, cancel := context.WithTimeout(ctx, goneLimit)
+	var group sync.WaitGroup
+	defer group.Wait()
 	defer cancel()
-	w, err := c.core.Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
-	if err != nil {
-		return false
+	updates := make(chan update)
+	for i := range pods {
+		group.Go(func() { c.watchPod(ctx, &pods[i], updates) })
 	}
-	defer w.Stop()
-	for event := range w.ResultChan() {
-		if pod, ok := event.Object.(*corev1.Pod); ok && event.Type == watch.Deleted {
-			delete(left, pod.UID)
-		}
-		if len(left) == 0 {
-			return true
+	for left := len(pods); left > 0; {
+		select {
+		case u := <-updates:
+			if u.gone {
+				left--
+			}
+		case <-ctx.Done():
+			return false
 		}
 	}
-	return false
+	return true
 }
 
-// explainDelete makes an error of a pod that could not be deleted; nil stays nil.
-func (c *cluster) explainDelete(ctx context.Context, name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return c.explain(ctx, "delete the pod "+name, err)
+func (c *cluster) get(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	return c.core.Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 }
 
 // find returns the pod of a state, or an error with CodeNotFound.
 func (c *cluster) find(ctx context.Context, s state) (*corev1.Pod, error) {
-	limited, cancel := context.WithTimeout(ctx, callLimit)
-	defer cancel()
-	pod, err := c.core.Pods(s.Namespace).Get(limited, s.Pod, metav1.GetOptions{})
+	pod, err := c.get(ctx, s.Namespace, s.Pod)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && string(pod.UID) != s.UID:
 		return nil, pluginapi.Errorf(pluginapi.CodeNotFound, "the pod %s is gone", s.Pod)

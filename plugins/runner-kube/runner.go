@@ -134,7 +134,7 @@ func (r *runner) Run(ctx context.Context, req *pluginapi.RunRequest, out plugina
 			return nil, err
 		}
 	}
-	explainEnds(&pod.Spec)
+	r.complete(&pod.Spec)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -191,10 +191,4 @@ func parseState(text []byte) (state, error) {
 		return s, pluginapi.Errorf(pluginapi.CodeInvalid, "%q is not the state of a run in Kubernetes", text)
 	}
 	return s, nil
-}
-
-// discard waits for a goroutine that is about to end.
-func discard[V any](ch <-chan V) {
-	for range ch {
-	}
 }

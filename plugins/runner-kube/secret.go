@@ -46,8 +46,10 @@ func (r *runner) gather(req *pluginapi.RunRequest, s *spec) (*contents, error) {
 	if err := c.input(req.ScratchDir); err != nil {
 		return nil, err
 	}
+	if s.launches(req.Type) {
+		c.data[keyStart] = []byte(s.launcher(req.Type))
+	}
 	if req.Type == typeShell {
-		c.data[keyStart] = []byte(s.launcher())
 		if err := c.download(req, r.config.ServerCAFile); err != nil {
 			return nil, err
 		}

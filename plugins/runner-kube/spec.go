@@ -112,7 +112,7 @@ func (r *runner) validate(req *pluginapi.ValidateRequest) (pluginapi.Diagnostics
 			add(pluginapi.SeverityWarning, "image", "image has no effect: the worker's configuration sets one for all shell actions")
 		}
 	}
-	for _, problem := range r.checkManifest(keys["manifest"]) {
+	for _, problem := range r.checkManifest(req.Type, keys["manifest"]) {
 		add(pluginapi.SeverityError, "manifest", problem)
 	}
 	return problems, nil

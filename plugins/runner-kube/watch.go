@@ -21,7 +21,7 @@ type update struct {
 const retryDelay = time.Second
 
 // watchPod tells every change of a pod from the given one on until it is gone, or ctx ends. It outlives broken connections
-// and an API server that is away.
+// and an API server that is away. Watches that end at once are begun again at a calm rate.
 func (c *cluster) watchPod(ctx context.Context, pod *corev1.Pod, updates chan<- update) {
 	send := func(u update) bool {
 		select {
@@ -33,27 +33,28 @@ func (c *cluster) watchPod(ctx context.Context, pod *corev1.Pod, updates chan<- 
 	}
 	version := pod.ResourceVersion
 	for ctx.Err() == nil {
+		calm := time.After(retryDelay)
 		next, gone, err := c.watchOnce(ctx, pod.Namespace, pod.Name, pod.UID, version, send)
 		if gone {
 			return
 		}
 		version = next
-		if err == nil {
-			continue // it came to its end, as all do after some minutes
-		}
-		// The version may be too old, or a change missed: look.
-		current, err := c.core.Pods(pod.Namespace).Get(ctx, pod.Name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err), err == nil && current.UID != pod.UID:
-			send(update{gone: true})
-			return
-		case err == nil:
-			version = current.ResourceVersion
-			if !send(update{pod: current}) {
+		if err != nil { // the version may be too old, or a change missed: look
+			current, err := c.get(ctx, pod.Namespace, pod.Name)
+			switch {
+			case apierrors.IsNotFound(err), err == nil && current.UID != pod.UID:
+				send(update{gone: true})
 				return
+			case err == nil:
+				version = current.ResourceVersion
+				if !send(update{pod: current}) {
+					return
+				}
 			}
-		default:
-			pause(ctx, retryDelay)
+		}
+		select {
+		case <-calm:
+		case <-ctx.Done():
 		}
 	}
 }

@@ -15,10 +15,13 @@ import (
 // way is a way to the API server that can be broken.
 type way struct {
 	kubeconfig string
+	came       chan struct{} // something for each connection
+	refused    chan struct{} // the same for those that get nowhere
 
-	mu    sync.Mutex
-	conns []net.Conn
-	wg    sync.WaitGroup
+	mu     sync.Mutex
+	closed bool
+	conns  []net.Conn
+	wg     sync.WaitGroup
 }
 
 // newWay listens on an address of its own and passes on what comes.
@@ -31,7 +34,8 @@ func newWay(t *testing.T) *way {
 	require.NoError(t, err)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	w := &way{kubeconfig: filepath.Join(t.TempDir(), "kubeconfig")}
+	const many = 10_000
+	w := &way{kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), came: make(chan struct{}, many), refused: make(chan struct{}, many)}
 	cluster.Server = "https://" + listener.Addr().String()
 	require.NoError(t, clientcmd.WriteToFile(*file, w.kubeconfig))
 	w.wg.Go(func() {
@@ -39,6 +43,11 @@ func newWay(t *testing.T) *way {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
+			}
+			if w.isClosed() {
+				_ = conn.Close()
+				w.refused <- struct{}{}
+				continue
 			}
 			server, err := new(net.Dialer).DialContext(t.Context(), "tcp", target.Host)
 			if err != nil {
@@ -48,6 +57,7 @@ func newWay(t *testing.T) *way {
 			w.mu.Lock()
 			w.conns = append(w.conns, conn, server)
 			w.mu.Unlock()
+			w.came <- struct{}{}
 			for _, pair := range [][2]net.Conn{{conn, server}, {server, conn}} {
 				w.wg.Go(func() {
 					_, _ = io.Copy(pair[0], pair[1])
@@ -72,4 +82,24 @@ func (w *way) breakAll() {
 		_ = conn.Close()
 	}
 	w.conns = nil
+}
+
+// close has nothing get through until open.
+func (w *way) close() {
+	w.set(true)
+	w.breakAll()
+}
+
+func (w *way) open() { w.set(false) }
+
+func (w *way) set(closed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = closed
+}
+
+func (w *way) isClosed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
 }

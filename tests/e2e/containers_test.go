@@ -22,13 +22,14 @@ import (
 
 // engine runs shell actions in containers or pods of its own.
 type engine struct {
-	t      *testing.T
-	runner string // of actions
-	plugin string // the program's file
-	listen string // for a server that steps can reach; "": anywhere
-	worker settings
-	left   func() string // lists what there is of steps
-	specs  func() string // shows what anybody may read who may list what there is
+	t         *testing.T
+	runner    string // of actions
+	plugin    string // the program's file
+	listen    string // for a server that steps can reach; "": anywhere
+	worker    settings
+	namespace string        // of pods
+	left      func() string // lists what there is of steps
+	specs     func() string // shows what anybody may read who may list what there is
 }
 
 // dockerEngine makes an image of busybox on the Docker engine.
@@ -71,7 +72,7 @@ func kubeEngine(t *testing.T) *engine {
 			"kubernetes": settings{"namespace": cluster.namespace, "init_image": engines.KubeTools}, "runner_image": engines.KubeBusybox,
 			"plugins": settings{"dir": filepath.Join(bin, "plugins"), "runner-kube": settings{"config": settings{"kubeconfig": config}}},
 		},
-		left: cluster.left, specs: cluster.specs,
+		left: cluster.left, specs: cluster.specs, namespace: cluster.namespace,
 	}
 }
 

@@ -34,7 +34,7 @@ func (c *cluster) newAPI() (*api, error) {
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{admin}}}
 	return &api{
-		base:   "https://" + c.address(nodeNumber) + ":6443",
+		base:   "https://" + c.address(nodeNumber),
 		client: &http.Client{Transport: transport, Timeout: 5 * time.Second},
 	}, nil
 }

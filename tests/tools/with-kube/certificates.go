@@ -29,7 +29,7 @@ func (c *cluster) writeCertificates() error {
 	authority.IsCA, authority.KeyUsage = true, x509.KeyUsageCertSign
 	server := template(2, pkix.Name{CommonName: "server"})
 	server.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	server.IPAddresses = []net.IP{net.ParseIP(nodeName), net.ParseIP(c.address(nodeNumber))}
+	server.IPAddresses = []net.IP{net.ParseIP(nodeName), net.ParseIP(c.address(nodeNumber)), net.ParseIP(serverService)}
 	admin := template(3, pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
 	admin.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 

@@ -38,7 +38,7 @@ ask() {
 	path=$1
 	shift
 	curl -fsS --cacert $certificates/ca.crt --cert $certificates/admin.crt --key $certificates/admin.key \
-		"https://$address:6443/api/v1/namespaces/default/pods$path" "$@"
+		"https://$address/api/v1/namespaces/default/pods$path" "$@"
 }
 ask '' -H 'Content-Type: application/json' -d '{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "test"}, "spec":
 	{"containers": [{"name": "main", "image": "` + engines.KubeTools + `", "command": ["sh", "-c", "curl -V; sleep 1000"]}]}}' >/dev/null

@@ -29,6 +29,12 @@ const (
 	nodeName    = "127.0.0.1" // and its address, too: what the server asks of the node stays inside
 )
 
+// Services have addresses of their own. That of the API server is the first one, at which nothing but it is.
+const (
+	services      = "10.96.0.0/24"
+	serverService = "10.96.0.1"
+)
+
 func (s settings) address(host int) string { return fmt.Sprintf("10.231.%d.%d", s.Number, host) }
 
 func kubeconfig(dir string) string { return filepath.Join(dir, "kubeconfig") }
@@ -66,6 +72,7 @@ func serve(dir string, given settings, ready func() error) error {
 func (c *cluster) prepareMachine(ctx context.Context) error {
 	if err := ip(ctx,
 		[]string{"link", "set", "lo", "up"},
+		[]string{"address", "add", serverService + "/32", "dev", "lo"},
 		// An address of its own, or it would change with the pods, and who talks to the bridge would send to the old one for a while.
 		[]string{"link", "add", "pods", "address", "02:00:00:00:00:01", "type", "bridge"},
 		[]string{"address", "add", c.address(nodeNumber) + "/24", "dev", "pods"},
@@ -109,15 +116,15 @@ func (c *cluster) startControl(context.Context) error {
 			"--listen-client-urls="+store, "--advertise-client-urls="+store, "--listen-peer-urls="+peers,
 			"--initial-advertise-peer-urls="+peers, "--initial-cluster=etcd="+peers),
 		c.start("kube-apiserver", "kube", "kube-apiserver", "--etcd-servers="+store,
-			// Not loopback, so that pods could reach it; and no service that leads to it.
-			"--bind-address="+c.address(nodeNumber), "--secure-port=6443", "--endpoint-reconciler-type=none",
+			// At the address of its service as well, to which nothing else would lead: pods are told of that one, and of its port.
+			"--bind-address=0.0.0.0", "--advertise-address="+c.address(nodeNumber), "--secure-port=443", "--endpoint-reconciler-type=none",
 			"--tls-cert-file="+c.path("server.crt"), "--tls-private-key-file="+c.path("server.key"),
 			"--client-ca-file="+c.path("ca.crt"),
 			"--kubelet-client-certificate="+c.path("admin.crt"), "--kubelet-client-key="+c.path("admin.key"),
 			"--kubelet-certificate-authority="+c.path("ca.crt"),
 			"--service-account-issuer=https://kubernetes.default.svc",
 			"--service-account-key-file="+c.path("accounts.key"), "--service-account-signing-key-file="+c.path("accounts.key"),
-			"--service-cluster-ip-range=10.96.0.0/24", "--authorization-mode=RBAC", "--allow-privileged=false"),
+			"--service-cluster-ip-range="+services, "--authorization-mode=RBAC", "--allow-privileged=false"),
 	)
 }
 
