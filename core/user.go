@@ -22,6 +22,9 @@ var powers = map[Role]int{RoleViewer: 1, RoleOperator: 2, RoleAdmin: 3}
 // nothing.
 func (r Role) Covers(other Role) bool { return powers[other] > 0 && powers[r] >= powers[other] }
 
+// ReasonLastAdmin is why the last admin who can sign in cannot be taken away.
+const ReasonLastAdmin = "last_admin"
+
 // User is somebody who signs in.
 type User struct {
 	ID           uuid.UUID

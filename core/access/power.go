@@ -11,6 +11,9 @@ type Power struct {
 	rules []*Rule // that name the user; none for an admin
 }
 
+// Narrowed tells whether there are rules for the user; otherwise the role says it all.
+func (w Power) Narrowed() bool { return len(w.rules) > 0 }
+
 // Task returns what the user may do with a task and its jobs. It does not ask whether there is such a task.
 func (w Power) Task(workspace, task string) Level {
 	for _, rule := range w.rules {

@@ -1,7 +1,9 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -15,6 +17,7 @@ type Identity struct {
 	Email, Name       string
 	EmailVerified     bool      // it is the address of whoever signs in, and not only what they say
 	Role              core.Role // "": the provider does not say
+	FirstRole         core.Role // of somebody new, if Role is ""; "": operator
 	Groups            []string
 }
 
@@ -46,7 +49,20 @@ func (a *Authenticator) Provision(ctx context.Context, i Identity) (core.User, e
 	if !needed {
 		return u, nil
 	}
-	return a.Change(ctx, u.ID, change)
+	changed, err := a.Change(ctx, u.ID, change)
+	if reason(err) == core.ReasonLastAdmin { // who keeps the role until there is another one, whatever the provider says
+		a.logger.WarnContext(ctx, "the last admin keeps the role", "email", u.Email, "provider", i.Provider, "role", i.Role)
+		change.Role = nil
+		return a.Change(ctx, u.ID, change)
+	}
+	return changed, err
+}
+
+func reason(err error) string {
+	if known, ok := errors.AsType[*core.Error](err); ok {
+		return known.Reason
+	}
+	return ""
 }
 
 func (a *Authenticator) provisioned(ctx context.Context, i Identity) (core.User, error) {
@@ -71,9 +87,8 @@ func (a *Authenticator) newcomer(ctx context.Context, i Identity) (core.User, er
 	if err := CheckEmail(i.Email); err != nil {
 		return core.User{}, err
 	}
-	u := core.User{ID: uuid.New(), Email: i.Email, Role: core.RoleOperator, Groups: i.Groups, CreatedAt: a.now()}
-	if i.Role != "" {
-		u.Role = i.Role
+	u := core.User{
+		ID: uuid.New(), Email: i.Email, Role: cmp.Or(i.Role, i.FirstRole, core.RoleOperator), Groups: i.Groups, CreatedAt: a.now(),
 	}
 	if CheckName(i.Name) == nil {
 		u.Name = i.Name

@@ -79,3 +79,29 @@ func TestProvisionAtOnce(t *testing.T) {
 	}
 	require.NotEqual(t, uuid.Nil, ids[0])
 }
+
+// What the provider says counts at each sign-in. Where it says nothing, whatever an admin has decided stays.
+func TestRolesAtEachSignIn(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	signIn := func(i auth.Identity) core.Role {
+		i.Provider, i.Subject, i.Email, i.EmailVerified = "corp", "1", "new@example.org", true
+		u, err := r.Provision(t.Context(), i)
+		require.NoError(t, err)
+		stored, err := r.store.User(t.Context(), u.ID)
+		require.NoError(t, err)
+		require.Equal(t, u.Role, stored.Role)
+		return u.Role
+	}
+	require.Equal(t, core.RoleViewer, signIn(auth.Identity{FirstRole: core.RoleViewer}))
+	u, err := r.store.UserByEmail(t.Context(), "new@example.org")
+	require.NoError(t, err)
+	admin := core.RoleAdmin
+	_, err = r.Change(t.Context(), u.ID, core.UserChange{Role: &admin})
+	require.NoError(t, err)
+	require.Equal(t, core.RoleAdmin, signIn(auth.Identity{FirstRole: core.RoleViewer}))
+	require.Equal(t, core.RoleAdmin, signIn(auth.Identity{Role: core.RoleViewer, Groups: []string{"a"}}), "the last admin stays")
+	require.NoError(t, r.EnsureInitial(t.Context(), "root@example.org", "the first one"))
+	require.Equal(t, core.RoleViewer, signIn(auth.Identity{Role: core.RoleViewer, Groups: []string{"a"}}))
+	require.Equal(t, core.RoleOperator, signIn(auth.Identity{Role: core.RoleOperator}))
+}

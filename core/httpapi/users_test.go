@@ -215,3 +215,16 @@ func TestFailedLoginsAreLimited(t *testing.T) {
 	require.Equal(t, "denied", entries[0].Result)
 	require.Equal(t, "127.0.0.1", *entries[0].RemoteAddress)
 }
+
+// Whoever only asks whether the server is ready is not told what its plugins complain of.
+func TestReadinessOfASecuredServer(t *testing.T) {
+	t.Parallel()
+	plugins := func(_ *bundle, c *httpapi.Config) {
+		c.Plugins = func() []api.Plugin { return []api.Plugin{{Name: "source-git", State: "backoff", LastError: "/secret/path"}} }
+	}
+	for _, b := range []*bundle{newBundle(t, plugins), newBundle(t, secured, plugins)} {
+		health := into[api.Health](t, b.get("/readyz"))
+		require.Equal(t, "1 of 1 not ready", health.Components["plugins"])
+		require.Equal(t, b.auth == nil, len(health.Plugins) == 1)
+	}
+}

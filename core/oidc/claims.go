@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (r *remote) identify(ctx context.Context, p *provider, idToken *goidc.IDTok
 	}
 	return Identity{
 		Provider: p.id, Subject: idToken.Subject, Email: email, EmailVerified: verified,
-		Name: printable(text(claims["name"]), maxName), Role: p.role(claims), Groups: groups,
+		Name: printable(text(claims["name"]), maxName), Role: p.role(claims), FirstRole: p.DefaultRole, Groups: groups,
 	}, nil
 }
 
@@ -108,20 +109,18 @@ func deceptive(email string) bool {
 	return false
 }
 
-// role is the highest one that the claim's values lead to.
-func (p *provider) role(claims map[string]any) core.Role {
-	var highest core.Role
-	if p.RoleClaim != "" {
-		for _, value := range texts(lookUp(claims, p.RoleClaim)) {
-			if role := p.RoleMap[value]; role != "" && (highest == "" || role.Covers(highest)) {
-				highest = role
-			}
+// role is the highest one that the claim's values lead to, or that of those to whom none leads, who may see at the least. Without
+// a claim the provider does not say.
+func (p *provider) role(claims map[string]any) (highest core.Role) {
+	if p.RoleClaim == "" {
+		return ""
+	}
+	for _, value := range texts(lookUp(claims, p.RoleClaim)) {
+		if role := p.RoleMap[value]; role != "" && (highest == "" || role.Covers(highest)) {
+			highest = role
 		}
 	}
-	if highest == "" {
-		return p.DefaultRole
-	}
-	return highest
+	return cmp.Or(highest, p.DefaultRole, core.RoleViewer)
 }
 
 // groupsOf returns groups in a bounded number, and how many it has left out.

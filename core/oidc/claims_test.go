@@ -123,7 +123,7 @@ func TestUserInfo(t *testing.T) {
 	identity, err = d.signIn("ada")
 	require.NoError(t, err)
 	require.Equal(t, []string{"dev"}, identity.Groups)
-	require.Empty(t, identity.Role)
+	require.Equal(t, core.RoleViewer, identity.Role)
 
 	// That an address is verified does not say so of another one.
 	d.provider.Lie(openid.Lies{
@@ -144,14 +144,14 @@ func TestRoles(t *testing.T) {
 		want     core.Role
 	}{
 		"nothing configured":     {claims: map[string]any{"groups": []string{"sre"}}},
-		"default":                {fallback: core.RoleViewer, want: core.RoleViewer},
+		"nothing but a default":  {fallback: core.RoleViewer},
 		"a text":                 {path: "role", claims: map[string]any{"role": "dev"}, want: core.RoleOperator},
 		"the highest of a list":  {path: "groups", claims: map[string]any{"groups": []any{"all", "sre", 7, "dev"}}, want: core.RoleAdmin},
 		"highest, though higher": {path: "groups", fallback: core.RoleAdmin, claims: map[string]any{"groups": "all"}, want: core.RoleViewer},
 		"unknown values":         {path: "groups", fallback: core.RoleViewer, claims: map[string]any{"groups": []any{"SRE", "sre ", "admin"}}, want: core.RoleViewer},
-		"unknown, no default":    {path: "groups", claims: map[string]any{"groups": "x"}},
+		"unknown, no default":    {path: "groups", claims: map[string]any{"groups": "x"}, want: core.RoleViewer},
 		"absent":                 {path: "groups", fallback: core.RoleOperator, want: core.RoleOperator},
-		"a number":               {path: "groups", claims: map[string]any{"groups": 1}},
+		"a number":               {path: "groups", claims: map[string]any{"groups": 1}, want: core.RoleViewer},
 		"deep": {
 			path: "resource_access.stroem.roles", want: core.RoleAdmin,
 			claims: map[string]any{"resource_access": map[string]any{"stroem": map[string]any{"roles": []any{"sre"}}}},
@@ -161,7 +161,7 @@ func TestRoles(t *testing.T) {
 			path: "access.stroem.example.roles", want: core.RoleOperator,
 			claims: map[string]any{"access": map[string]any{"stroem.example": map[string]any{"roles": "dev"}}},
 		},
-		"a path through a text": {path: "role.x", claims: map[string]any{"role": "sre"}},
+		"a path through a text": {path: "role.x", claims: map[string]any{"role": "sre"}, want: core.RoleViewer},
 	} {
 		d := newDesk(t, with(func(p *oidc.Provider) {
 			p.RoleClaim, p.DefaultRole, p.GroupsClaim = c.path, c.fallback, "none"
@@ -173,6 +173,7 @@ func TestRoles(t *testing.T) {
 		identity, err := d.signIn("ada")
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, identity.Role, name)
+		require.Equal(t, c.fallback, identity.FirstRole, name)
 		require.Empty(t, identity.Groups, name)
 	}
 }

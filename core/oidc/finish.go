@@ -23,7 +23,8 @@ type Identity struct {
 	Email         string
 	EmailVerified bool // by the provider, or assumed of it as configured: others are refused
 	Name          string
-	Role          core.Role // "": nothing is configured that says it
+	Role          core.Role // that the provider gives; "": it is not configured to give one
+	FirstRole     core.Role // of somebody new, if Role is ""; "": none is configured
 	Groups        []string  // sorted
 }
 

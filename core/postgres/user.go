@@ -84,7 +84,7 @@ func listOf(list []string) []string {
 }
 
 // errLastAdmin keeps somebody able to manage users.
-var errLastAdmin = core.Errorf(core.CodeConflict, "last_admin", "This is the only admin who can sign in: make somebody else one first")
+var errLastAdmin = core.Errorf(core.CodeConflict, core.ReasonLastAdmin, "This is the only admin who can sign in: make somebody else one first")
 
 // ChangeUser changes what is not nil. When it takes something away (role, password, access) the user's sessions end: refresh
 // tokens are removed, and access tokens are of an epoch that is over. The last admin cannot be taken away: core.CodeConflict

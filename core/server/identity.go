@@ -115,6 +115,6 @@ func (s signIn) Finish(ctx context.Context, provider string, query url.Values, c
 	who, err := s.SignIn.Finish(ctx, provider, query, cookie)
 	return auth.Identity{
 		Provider: who.Provider, Subject: who.Subject, Email: who.Email, Name: who.Name, EmailVerified: who.EmailVerified,
-		Role: who.Role, Groups: who.Groups,
+		Role: who.Role, FirstRole: who.FirstRole, Groups: who.Groups,
 	}, err
 }
