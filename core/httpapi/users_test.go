@@ -220,7 +220,9 @@ func TestFailedLoginsAreLimited(t *testing.T) {
 func TestReadinessOfASecuredServer(t *testing.T) {
 	t.Parallel()
 	plugins := func(_ *bundle, c *httpapi.Config) {
-		c.Plugins = func() []api.Plugin { return []api.Plugin{{Name: "source-git", State: "backoff", LastError: "/secret/path"}} }
+		c.Plugins = func() []api.Plugin {
+			return []api.Plugin{{Name: "source-git", State: "backoff", LastError: "/secret/path"}}
+		}
 	}
 	for _, b := range []*bundle{newBundle(t, plugins), newBundle(t, secured, plugins)} {
 		health := into[api.Health](t, b.get("/readyz"))
