@@ -222,6 +222,15 @@ CREATE TABLE step_attempt (
     error_message text
 );
 
+CREATE TABLE stream_ticket (
+    hash bytea NOT NULL,
+    job_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    session_epoch integer NOT NULL,
+    api_key bytea,
+    expires_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE task_definition (
     hash bytea NOT NULL,
     body jsonb NOT NULL
@@ -319,6 +328,9 @@ ALTER TABLE ONLY sealing_key
 ALTER TABLE ONLY step_attempt
     ADD CONSTRAINT step_attempt_pkey PRIMARY KEY (step_id, attempt);
 
+ALTER TABLE ONLY stream_ticket
+    ADD CONSTRAINT stream_ticket_pkey PRIMARY KEY (hash);
+
 ALTER TABLE ONLY task_definition
     ADD CONSTRAINT task_definition_pkey PRIMARY KEY (hash);
 
@@ -376,6 +388,8 @@ CREATE INDEX refresh_token_user ON refresh_token USING btree (user_id);
 
 CREATE INDEX schedule_fire_fired ON schedule_fire USING btree (fired_at);
 
+CREATE INDEX stream_ticket_expires ON stream_ticket USING btree (expires_at);
+
 CREATE INDEX user_identity_user ON user_identity USING btree (user_id);
 
 CREATE INDEX webhook_delivery_at ON webhook_delivery USING btree (at);
@@ -410,6 +424,12 @@ ALTER TABLE ONLY refresh_token
 
 ALTER TABLE ONLY step_attempt
     ADD CONSTRAINT step_attempt_step_id_fkey FOREIGN KEY (step_id) REFERENCES job_step(step_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY stream_ticket
+    ADD CONSTRAINT stream_ticket_api_key_fkey FOREIGN KEY (api_key) REFERENCES api_key(hash) ON DELETE CASCADE;
+
+ALTER TABLE ONLY stream_ticket
+    ADD CONSTRAINT stream_ticket_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY user_identity
     ADD CONSTRAINT user_identity_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;

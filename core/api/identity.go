@@ -22,6 +22,17 @@ type Tokens struct {
 	ExpiresIn    int    `json:"expires_in"`              // seconds for which the access token is good
 }
 
+// TicketRequest asks for a ticket for the log stream of a job.
+type TicketRequest struct {
+	JobID string `json:"job_id"`
+}
+
+// Ticket opens the log stream of one job, once: as ?ticket=.
+type Ticket struct {
+	Ticket    string `json:"ticket"`
+	ExpiresIn int    `json:"expires_in"` // seconds
+}
+
 // Me is the user whose token it is.
 type Me struct {
 	UserID    string    `json:"user_id"`

@@ -30,6 +30,9 @@ type Store interface {
 	APIKeys(ctx context.Context, user uuid.UUID) ([]core.APIKey, error)
 	DeleteAPIKeys(ctx context.Context, user uuid.UUID, prefix string) (int, error)
 	NoteKeysUsed(ctx context.Context, used map[string]time.Time) error
+
+	CreateTicket(ctx context.Context, t core.Ticket, hash []byte, life time.Duration) error
+	TakeTicket(ctx context.Context, hash []byte) (core.Ticket, error)
 }
 
 // Options are what an [Authenticator] is made of.
@@ -63,6 +66,8 @@ func New(o Options) *Authenticator {
 type Principal struct {
 	User   core.User
 	APIKey string // the prefix of the key that it came with; "" for an access token
+
+	keyHash string // of that key
 }
 
 // Errors of [Authenticator.Authenticate].
@@ -77,23 +82,28 @@ var (
 // within [cacheTime]. The error has core.CodeUnauthenticated, or is the store's.
 func (a *Authenticator) Authenticate(ctx context.Context, token string) (Principal, error) {
 	if strings.HasPrefix(token, keyPrefix) {
-		return a.byKey(ctx, token)
+		return a.byKeyHash(ctx, string(hashToken(token))) // looked up by hash: how long that takes tells nothing about the key
 	}
 	of, err := a.tokens.read(token)
 	if err != nil {
 		return Principal{}, errToken
 	}
-	u, err := a.user(ctx, of.user)
-	if err == nil && before(u, of.epoch) {
-		a.known.forgetUser(of.user)
-		u, err = a.user(ctx, of.user)
+	return a.inEpoch(ctx, of.user, of.epoch)
+}
+
+// inEpoch returns a user whose sessions of an epoch have not ended.
+func (a *Authenticator) inEpoch(ctx context.Context, id uuid.UUID, epoch int) (Principal, error) {
+	u, err := a.user(ctx, id)
+	if err == nil && before(u, epoch) {
+		a.known.forgetUser(id)
+		u, err = a.user(ctx, id)
 	}
 	switch {
 	case core.ErrorCode(err) == core.CodeNotFound:
 		return Principal{}, errToken
 	case err != nil:
 		return Principal{}, err
-	case u.Disabled || u.Epoch != of.epoch:
+	case u.Disabled || u.Epoch != epoch:
 		return Principal{}, errToken
 	}
 	return Principal{User: u}, nil
@@ -103,8 +113,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, token string) (Princip
 // somebody who is not disabled any more: whoever signs in after a change elsewhere is not refused for it.
 func before(u core.User, epoch int) bool { return u.Epoch < epoch || u.Disabled && u.Epoch == epoch }
 
-func (a *Authenticator) byKey(ctx context.Context, text string) (Principal, error) {
-	hash := string(hashToken(text)) // looked up by hash: how long that takes tells nothing about the key
+func (a *Authenticator) byKeyHash(ctx context.Context, hash string) (Principal, error) {
 	now := a.now()
 	k, ok := a.known.key(hash, now)
 	if !ok {
@@ -133,7 +142,7 @@ func (a *Authenticator) byKey(ctx context.Context, text string) (Principal, erro
 		return Principal{}, errKeyDisabled
 	}
 	a.known.used(hash, now)
-	return Principal{User: u, APIKey: k.Prefix}, nil
+	return Principal{User: u, APIKey: k.Prefix, keyHash: hash}, nil
 }
 
 func (a *Authenticator) user(ctx context.Context, id uuid.UUID) (core.User, error) {

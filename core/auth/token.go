@@ -88,6 +88,9 @@ func hashToken(token string) []byte {
 // newRefreshToken has 260 random bits.
 func newRefreshToken() string { return rand.Text() + rand.Text() }
 
+// newTicket has 130 random bits.
+func newTicket() string { return rand.Text() }
+
 // Forms of API keys.
 const (
 	keyPrefix   = "strm_"
