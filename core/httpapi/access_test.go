@@ -160,6 +160,8 @@ func (a *accessTable) body(route httpapi.Route, caller accessCaller) string {
 		return `{"completions":[` + lease + `]}`
 	case "/worker/steps/workspace_token":
 		return fmt.Sprintf(`{"step_id":%d}`, a.step.StepID)
+	case "/api/auth/ws-ticket":
+		return fmt.Sprintf(`{"job_id":%q}`, a.step.JobID)
 	case "/worker/jobs/{id}/logs":
 		return fmt.Sprintf(`{"step_name":%q,"lines":[]}`, a.step.StepName)
 	}

@@ -115,6 +115,7 @@ type Config struct {
 	Proxies     []netip.Prefix      // that are believed when they say for whom they ask
 	WebhookRate *ratelimit.Limiter  // for each webhook and address; nil: none
 	Logins      *ratelimit.Logins   // how often they may fail; nil: without limit
+	Streams     Streams
 	Logger      *slog.Logger
 }
 
@@ -124,6 +125,7 @@ type API struct {
 	app       *fiber.App
 	webhooks  *webhook.Index
 	powers    powers
+	streams   logStreams
 	refused   *refusals       // of those who are known
 	strangers *refusals       // of those who are not
 	polls     context.Context // ends when the server stops: requests that wait for something are then answered
@@ -147,6 +149,7 @@ func New(config Config) *API {
 	if config.Deliveries == nil {
 		config.Deliveries = &tally.Webhooks{}
 	}
+	config.Streams = config.Streams.orDefaults()
 	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces), powers: powers{policy: config.Policy}, refused: newRefusals(), strangers: newRefusals()}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
@@ -194,8 +197,9 @@ func (a *API) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown answers the requests that wait, lets those under way finish until ctx ends, and closes the connections.
+// Shutdown answers the requests that wait, ends the log streams, lets requests under way finish until ctx ends, and closes the
+// connections.
 func (a *API) Shutdown(ctx context.Context) error {
 	a.stop()
-	return a.app.ShutdownWithContext(ctx)
+	return errors.Join(a.app.ShutdownWithContext(ctx), a.streams.stop(ctx))
 }

@@ -36,7 +36,9 @@ func (a *API) authorize(c *fiber.Ctx, to permission) error {
 	case sharedToken, worker, files:
 		return a.authorizeWorker(c, to.who)
 	case signedIn, session, viewer, operator, admin:
-		return a.authorizeUser(c, to)
+		return a.authorizeUser(c, to, false)
+	case watcher:
+		return a.authorizeUser(c, permission{viewer, to.of}, true)
 	default:
 		return core.Errorf(core.CodeForbidden, "", "Nobody may do this")
 	}
@@ -57,7 +59,8 @@ func (p *principal) sees(workspace, task string) bool {
 // everybody is who calls a server without users.
 var everybody = &principal{Principal: auth.Principal{User: core.User{Role: core.RoleAdmin}}, open: true}
 
-func (a *API) authorizeUser(c *fiber.Ctx, to permission) error {
+// authorizeUser lets in a user with a token, or with a ticket if that will do.
+func (a *API) authorizeUser(c *fiber.Ctx, to permission, ticket bool) error {
 	if a.Auth == nil {
 		if to.who == signedIn || to.who == session {
 			return core.Errorf(core.CodeUnauthenticated, "auth_not_configured", "Authentication not configured")
@@ -67,11 +70,7 @@ func (a *API) authorizeUser(c *fiber.Ctx, to permission) error {
 		c.Locals(principalKey{}, &p)
 		return a.inScope(c, to, &p)
 	}
-	token, ok := strings.CutPrefix(c.Get(fiber.HeaderAuthorization), "Bearer ")
-	if !ok {
-		return unauthenticated("Authentication required")
-	}
-	who, err := a.Auth.Authenticate(requestContext(c), token)
+	who, err := a.authenticate(c, ticket)
 	if err != nil {
 		return err
 	}
@@ -88,6 +87,18 @@ func (a *API) authorizeUser(c *fiber.Ctx, to permission) error {
 		return core.Errorf(core.CodeForbidden, "role_required", "This takes the role %s, and %s has the role %s", to.who, who.User.Email, who.User.Role)
 	}
 	return a.inScope(c, to, p)
+}
+
+func (a *API) authenticate(c *fiber.Ctx, ticket bool) (auth.Principal, error) {
+	header := c.Get(fiber.HeaderAuthorization)
+	if text := c.Query("ticket"); ticket && header == "" && text != "" {
+		return a.spendTicket(c, text)
+	}
+	token, ok := strings.CutPrefix(header, "Bearer ")
+	if !ok {
+		return auth.Principal{}, unauthenticated("Authentication required")
+	}
+	return a.Auth.Authenticate(requestContext(c), token)
 }
 
 // inScope asks the rules of access about what a request is for. What is hidden does not exist.

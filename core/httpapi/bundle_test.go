@@ -134,6 +134,8 @@ type bundle struct {
 	store      *postgres.Store
 	loaded     map[string]*core.Workspace
 	workspaces *workspaces
+	logs       *joblog.Store
+	config     httpapi.Config
 	auth       *auth.Authenticator // nil: open to everybody
 	token      string              // that calls come with which name none
 }
@@ -182,31 +184,52 @@ func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle 
 	eng := engine.New(store, ws, logger, engine.Config{WorkerTokens: workerTokens})
 	logs, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
 	require.NoError(t, err)
-	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws}
+	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, logs: logs}
 	config := httpapi.Config{Engine: eng, Store: store, Logs: logs, Workspaces: ws, Logger: logger}
 	for _, option := range options {
 		option(b, &config)
 	}
-	b.api, b.auth = httpapi.New(config), config.Auth
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	b.url = "http://" + listener.Addr().String()
+	b.config = config
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ran, served := make(chan struct{}), make(chan error, 1)
+	ran := make(chan struct{})
 	go func() {
 		defer close(ran)
 		eng.Run(ctx)
 	}()
-	go func() { served <- b.api.Serve(listener) }()
 	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		require.NoError(t, b.api.Shutdown(context.WithoutCancel(t.Context())))
-		require.NoError(t, <-served)
 		cancel()
 		<-ran
 		require.NoError(t, logs.Close())
 	})
+	b.serve()
 	return b
+}
+
+// serve serves the API on an address of its own.
+func (b *bundle) serve() {
+	b.t.Helper()
+	b.api, b.auth = httpapi.New(b.config), b.config.Auth
+	listener, err := new(net.ListenConfig).Listen(b.t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(b.t, err)
+	b.url = "http://" + listener.Addr().String()
+	served, server := make(chan error, 1), b.api
+	go func() { served <- server.Serve(listener) }()
+	b.t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		require.NoError(b.t, server.Shutdown(context.WithoutCancel(b.t.Context())))
+		require.NoError(b.t, <-served)
+	})
+}
+
+// replica serves the same jobs, and remembers users on its own.
+func (b *bundle) replica() *bundle {
+	b.t.Helper()
+	other := *b
+	if other.config.Auth != nil {
+		other.config.Auth = auth.New(auth.Options{Store: b.store, Key: jwtKey, Logger: other.config.Logger})
+	}
+	other.serve()
+	return &other
 }
 
 // answer is a response that has been read.

@@ -77,6 +77,8 @@ func describeFramework(c *fiber.Ctx, err *fiber.Error) api.Error {
 		}
 	case fiber.StatusRequestEntityTooLarge:
 		return api.Error{Error: fmt.Sprintf("The request's body is larger than %d MiB", bodyLimit/mib), Code: "too_large"}
+	case fiber.StatusUpgradeRequired:
+		return api.Error{Error: err.Message, Code: "upgrade_required"}
 	case fiber.StatusRequestTimeout:
 		return api.Error{Error: "The request did not arrive in time", Code: "request_timeout"}
 	default:

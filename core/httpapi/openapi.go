@@ -86,8 +86,10 @@ func describeRoute(r route, schemas object) (object, error) {
 		}
 		operation["requestBody"] = object{"content": object{fiber.MIMEApplicationJSON: object{"schema": schema}}}
 	}
-	ok := object{"description": "OK"}
-	if r.response != nil {
+	status, ok := "200", object{"description": "OK"}
+	if _, upgrades := r.response.(socket); upgrades {
+		status, ok = "101", object{"description": "Switching Protocols: a WebSocket"}
+	} else if r.response != nil {
 		schema, err := reference(reflect.TypeOf(r.response), schemas)
 		if err != nil {
 			return nil, err
@@ -99,7 +101,7 @@ func describeRoute(r route, schemas object) (object, error) {
 		return nil, err
 	}
 	operation["responses"] = object{
-		"200":     ok,
+		status:    ok,
 		"default": object{"description": "What went wrong", "content": object{fiber.MIMEApplicationJSON: object{"schema": failure}}},
 	}
 	return operation, nil

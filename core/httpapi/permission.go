@@ -16,6 +16,7 @@ const (
 	signedIn    who = "a user"
 	session     who = "a user with an access token" // an API key cannot manage keys
 	viewer      who = who(core.RoleViewer)
+	watcher     who = "a viewer, or whoever has a ticket of theirs"
 	operator    who = who(core.RoleOperator)
 	admin       who = who(core.RoleAdmin)
 	sharedToken who = "the worker token" // whoever holds one
@@ -48,3 +49,6 @@ var (
 func sees(of scope) permission { return permission{viewer, of} }
 
 func runs(of scope) permission { return permission{operator, of} }
+
+// watches is sees for whoever cannot send a header.
+func watches(of scope) permission { return permission{watcher, of} }

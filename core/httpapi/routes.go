@@ -15,9 +15,11 @@ type route struct {
 	query        []parameter
 	body         any // nil: none
 	limit        int // of the body in bytes
-	response     any // nil: not JSON
+	response     any // nil: not JSON; socket{}: the connection becomes a WebSocket
 	handle       func(*fiber.Ctx) error
 }
+
+type socket struct{}
 
 type parameter struct{ name, description string }
 
@@ -32,6 +34,11 @@ var (
 		{"stream", "stdout or stderr"},
 		{"q", "text that a line contains"},
 		{"wait_secs", "wait up to so many seconds (60) for a line"},
+	}
+	streamQuery = []parameter{
+		{"from", "number of the first line, from 1"},
+		{"step", "only lines of this step; _server for what the server said"},
+		{"ticket", "in place of an Authorization header, from createStreamTicket"},
 	}
 	webhookQuery = []parameter{{"secret", "the trigger's secret; or as a bearer token, or as the key of X-Hub-Signature-256"}}
 	tarballQuery = []parameter{
@@ -69,6 +76,7 @@ func (a *API) routes() []route {
 		{"POST", "/api/auth/api-keys", "createAPIKey", "Make an API key; no other answer ever holds it", ownSecrets, nil, api.NewAPIKey{}, smallBody, api.CreatedAPIKey{}, a.createAPIKey},
 		{"GET", "/api/auth/api-keys", "listAPIKeys", "One's own API keys, newest first", ownSecrets, nil, nil, 0, []api.UserAPIKey{}, a.listAPIKeys},
 		{"DELETE", "/api/auth/api-keys/:prefix", "deleteAPIKey", "Remove all of one's own API keys with a prefix", ownSecrets, nil, nil, 0, api.Status{}, a.deleteAPIKey},
+		{"POST", "/api/auth/ws-ticket", "createStreamTicket", "Make a ticket that opens the log stream of a job once, for browsers", own, nil, api.TicketRequest{}, smallBody, api.Ticket{}, a.makeTicket},
 		{"GET", "/api/users", "listUsers", "Users, newest first", sees(ofAll), pageQuery, nil, 0, []api.User{}, a.listUsers},
 		{"POST", "/api/users", "createUser", "Create a user", administers, nil, api.NewUser{}, smallBody, api.User{}, a.createUser},
 		{"GET", "/api/users/:id", "getUser", "A user", sees(ofAll), nil, nil, 0, api.User{}, a.getUser},
@@ -87,6 +95,7 @@ func (a *API) routes() []route {
 		{"GET", "/api/jobs/:id", "getJob", "A job with its steps; what is secret is masked", sees(ofJob), []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
 		{"POST", "/api/jobs/:id/cancel", "cancelJob", "Cancel a job", runs(ofJob), nil, nil, 0, api.CancelResponse{}, a.cancelJob},
 		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job; what is secret is masked", sees(ofJob), logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/jobs/:id/logs/stream", "streamJobLogs", "The log of a job on a WebSocket, as it is stored and as it comes: text frames of whole lines; closed with 1000 when the job has ended; what is secret is masked", watches(ofJob), streamQuery, nil, 0, socket{}, a.streamLogs},
 		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", sees(ofJob), logQuery, nil, 0, api.Logs{}, a.getLogs},
 		{"GET", "/api/workers", "listWorkers", "Workers, active ones first, then those that are revoked", sees(ofAll), pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", sees(ofAll), nil, nil, 0, api.WorkerDetail{}, a.getWorker},
