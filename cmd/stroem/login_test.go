@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -227,18 +228,29 @@ func TestWaitingOutlivesTheAccessToken(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if calls++; calls == 3 { // the third call comes too late for its token
+		stream, late := strings.HasSuffix(r.URL.Path, "/logs/stream"), 3
+		if stream {
+			late = 2
+		}
+		if calls++; calls == late { // this call comes too late for its token
 			w.WriteHeader(http.StatusUnauthorized)
 			assert.NoError(t, json.NewEncoder(w).Encode(api.Error{Error: "Invalid or expired token", Code: "token_invalid"}))
+			return
+		}
+		if stream {
+			conn, err := websocket.Accept(w, r, nil)
+			assert.NoError(t, err)
+			if calls < late { // the connection breaks
+				assert.NoError(t, conn.Write(r.Context(), websocket.MessageText, []byte("{}\n")))
+				assert.NoError(t, conn.CloseNow())
+			} else {
+				assert.NoError(t, conn.Close(websocket.StatusNormalClosure, ""))
+			}
 			return
 		}
 		job := api.JobDetail{Job: api.Job{JobID: "7", Status: "running"}}
 		if calls > 5 {
 			job.Status = "completed"
-		}
-		if strings.HasSuffix(r.URL.Path, "/logs") {
-			assert.NoError(t, json.NewEncoder(w).Encode(api.Logs{Next: 1}))
-			return
 		}
 		assert.NoError(t, json.NewEncoder(w).Encode(job))
 	}))

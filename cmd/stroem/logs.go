@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/client"
 )
 
@@ -29,7 +28,8 @@ or with --output json.`,
 			if follow {
 				return view.follow(cmd.Context(), c, args[0], q)
 			}
-			return view.print(cmd.Context(), c, args[0], q)
+			_, err = view.print(cmd.Context(), c, args[0], q)
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&q.Step, "step", "", "only this step")
@@ -47,18 +47,18 @@ type logView struct {
 	colours map[string]string
 }
 
-// print prints all pages that there are now.
-func (v *logView) print(ctx context.Context, c *client.Client, job string, q client.LogQuery) error {
+// print prints all pages that there are now, and returns the number of the line behind them.
+func (v *logView) print(ctx context.Context, c *client.Client, job string, q client.LogQuery) (next int64, err error) {
 	for {
 		page, err := c.Logs(ctx, job, q)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := v.lines(page.Logs); err != nil {
-			return err
+			return 0, err
 		}
 		if page.Next > page.Total {
-			return nil
+			return page.Next, nil
 		}
 		q.From, q.Tail = page.Next, 0
 	}
@@ -66,28 +66,14 @@ func (v *logView) print(ctx context.Context, c *client.Client, job string, q cli
 
 // follow prints lines as they come until the job has ended and its last line is printed.
 func (v *logView) follow(ctx context.Context, c *client.Client, id string, q client.LogQuery) error {
-	q.Wait = maxWait
-	for {
-		job, err := c.Job(ctx, id, 0) // before the lines: what is written before the end is then seen
+	if q.Tail > 0 {
+		next, err := v.print(ctx, c, id, q)
 		if err != nil {
 			return err
 		}
-		ended := core.JobStatus(job.Status).Terminal()
-		if ended {
-			q.Wait = 0
-		}
-		page, err := c.Logs(ctx, id, q)
-		if err != nil {
-			return err
-		}
-		if err := v.lines(page.Logs); err != nil {
-			return err
-		}
-		if ended && page.Next > page.Total {
-			return nil
-		}
-		q.From, q.Tail = page.Next, 0
+		q.From = next
 	}
+	return c.Follow(ctx, id, q, v.lines)
 }
 
 func (v *logView) lines(lines string) error {

@@ -94,7 +94,7 @@ func TestServerAndWorkerMeetOnTheWireAlone(t *testing.T) {
 		"what the server knows of a worker came over the wire")
 	requireNone(t, module+"/cmd/stroem-worker", []string{
 		module + "/core/engine", module + "/core/httpapi", module + "/core/postgres", module + "/core/server",
-		module + "/core/template", module + "/db", "github.com/gofiber", "github.com/jackc",
+		module + "/core/template", module + "/db", "github.com/fasthttp", "github.com/gofiber", "github.com/jackc", "github.com/valyala",
 	}, "a worker reaches the server by HTTP alone: no database, no templates")
 }
 
