@@ -23,6 +23,9 @@ const (
 	messageLimit = 4 * kib
 	// stopGrace is how long a server that stops waits for a viewer to take what is being sent, and again for its good-bye.
 	stopGrace = time.Second
+	// framePause is how far apart live frames are at least: a job that writes all the time wakes each of its viewers so often, and
+	// no more. What comes after a rest is sent at once.
+	framePause = 50 * time.Millisecond
 )
 
 // logStream sends the log of a job to one socket. It has no lines in memory but those of one frame: it reads them from the store
@@ -38,6 +41,7 @@ type logStream struct {
 	conn    *websocket.Conn
 	raw     net.Conn
 	ended   atomic.Bool // the job has
+	sent    time.Time   // a frame was
 	pinged  time.Time
 	checked time.Time
 }
@@ -183,7 +187,9 @@ func (s *logStream) send(ctx context.Context) end {
 // frame sends lines, and tells whether they could be sent.
 func (s *logStream) frame(lines []byte) bool {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(s.api.Streams.Stall))
-	return s.conn.WriteMessage(websocket.TextMessage, bytes.ToValidUTF8(lines, []byte("\uFFFD"))) == nil
+	err := s.conn.WriteMessage(websocket.TextMessage, bytes.ToValidUTF8(lines, []byte("\uFFFD")))
+	s.sent = time.Now()
+	return err == nil
 }
 
 // wait returns when there are lines after a number, when ctx ends, or when it is time for [logStream.upkeep].
@@ -196,6 +202,14 @@ func (s *logStream) wait(ctx context.Context, after int64) error {
 	defer cancel()
 	if err := s.api.Logs.Wait(waiting, s.job, after); err != nil && waiting.Err() == nil {
 		return err
+	}
+	if pause := framePause - time.Since(s.sent); pause > 0 {
+		timer := time.NewTimer(pause)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-waiting.Done():
+		}
 	}
 	return nil
 }

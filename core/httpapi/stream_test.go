@@ -292,6 +292,12 @@ func TestGoneViewers(t *testing.T) {
 func TestShutdownEndsStreams(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
+	long := b.execute()
+	full := b.watch(long, "") // which reads nothing of 32 MiB
+	line := strings.Repeat("x", joblog.MaxLine-100)
+	for range 512 {
+		b.write(long, "a", line)
+	}
 	job := b.execute()
 	b.write(job, "a", "one")
 	reading, stuck := b.watch(job, ""), b.watch(job, "")
@@ -308,4 +314,10 @@ func TestShutdownEndsStreams(t *testing.T) {
 	lines, code := stuck.rest()
 	require.Equal(t, []string{"one"}, lines)
 	require.Equal(t, websocket.StatusGoingAway, code)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for err := error(nil); err == nil; {
+		_, _, err = full.Read(ctx)
+	}
+	require.NoError(t, ctx.Err(), "cut")
 }
