@@ -32,6 +32,7 @@ func (a *API) login(c *fiber.Ctx) error {
 	if err := a.requireOwnOrigin(c, false); err != nil {
 		return err
 	}
+	request.Email = strings.TrimSpace(request.Email) // before it is counted: what is one account to Login is one here
 	client := a.client(c)
 	if retryAfter, ok := a.Logins.Allow(request.Email, client); !ok {
 		a.auditAs(c, core.Actor{Type: core.ActorAnonymous}, "auth.login", request.Email, core.AuditDenied, map[string]any{"reason": "too many failed"})
