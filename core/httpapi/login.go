@@ -35,7 +35,7 @@ func (a *API) login(c *fiber.Ctx) error {
 	request.Email = strings.TrimSpace(request.Email) // before it is counted: what is one account to Login is one here
 	client := a.client(c)
 	if retryAfter, ok := a.Logins.Allow(request.Email, client); !ok {
-		a.auditAs(c, core.Actor{Type: core.ActorAnonymous}, "auth.login", request.Email, core.AuditDenied, map[string]any{"reason": "too many failed"})
+		a.auditStranger(c, "auth.login", request.Email, map[string]any{"reason": "too many failed"})
 		return tooManyRequests(c, retryAfter)
 	}
 	pair, err := a.Auth.Login(requestContext(c), request.Email, request.Password)

@@ -91,8 +91,9 @@ func (a *API) finishSignIn(c *fiber.Ctx) error {
 	}
 	a.setStateCookie(c, "")
 	if err != nil {
-		a.auditAs(c, core.Actor{Type: core.ActorAnonymous}, "auth.login", identity.Email, core.AuditDenied, map[string]any{"method": provider, "reason": a.signInProblem(err)})
-		return a.land(c, a.signInProblem(err))
+		problem := a.signInProblem(err)
+		a.auditStranger(c, "auth.login", identity.Email, map[string]any{"method": provider, "reason": problem})
+		return a.land(c, problem)
 	}
 	a.auditAs(c, actorOf(pair.User), "auth.login", pair.User.Email, core.AuditOK, map[string]any{"method": provider})
 	a.setRefreshCookie(c, pair.Refresh)
