@@ -27,7 +27,10 @@ var errUnverified = core.Errorf(core.CodeForbidden, "email_not_verified", "The p
 // it; or else a new one. An address that is not verified leads to nobody. Role and groups become what the provider says.
 func (a *Authenticator) Provision(ctx context.Context, i Identity) (core.User, error) {
 	u, err := a.provisioned(ctx, i)
-	if core.ErrorCode(err) == core.CodeConflict { // the same person signs in twice at once
+	for range 2 { // the same person signs in twice at once: the other may be faster with the user, and again with the link
+		if core.ErrorCode(err) != core.CodeConflict {
+			break
+		}
 		u, err = a.provisioned(ctx, i)
 	}
 	if err != nil {
