@@ -77,6 +77,22 @@ func TestLoginFromAnotherSite(t *testing.T) {
 	requireError(t, b.do(call{method: "POST", path: "/api/auth/login", body: body, contentType: "text/plain"}), 400, "application/json")
 }
 
+// Without users there is no credential that the page of another site lacks.
+func TestPagesOfOtherSitesAgainstAnOpenServer(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, func(_ *bundle, c *httpapi.Config) { c.Origins = []string{"https://friend.example.org"} })
+	execute := func(origin string) answer {
+		return b.do(call{method: "POST", path: "/api/workspaces/default/tasks/task/execute", header: map[string]string{"Origin": origin}})
+	}
+	for _, origin := range []string{"https://evil.example", "null", "http://127.0.0.1:1"} {
+		requireError(t, execute(origin), 403, "Origin")
+	}
+	b.requireNoJobs()
+	for _, origin := range []string{b.url, "https://friend.example.org"} {
+		require.Equal(t, 200, execute(origin).status)
+	}
+}
+
 func TestCookiesUnderHTTPS(t *testing.T) {
 	t.Parallel()
 	for name, option := range map[string]func(*httpapi.Config){

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,7 +146,17 @@ func (a *API) requireOwnOrigin(c *fiber.Ctx, required bool) error {
 		(strings.EqualFold(origin.Host, string(c.Request().Host())) || a.PublicURL != nil && strings.EqualFold(origin.Host, a.PublicURL.Host)) {
 		return nil
 	}
-	return core.Errorf(core.CodeForbidden, "origin_not_allowed", "The request has to come from a page of this server: its Origin is %.200q", text)
+	return core.Errorf(core.CodeForbidden, "origin_not_allowed", "The request has to come from a page of this server, and its Origin is %.200q: "+
+		"if that is how browsers reach the server, set public_url to it", text)
+}
+
+// requireOwnPage keeps the pages of other sites, which browsers let send simple requests to anybody, from changing something where
+// no credential is asked for that they lack.
+func (a *API) requireOwnPage(c *fiber.Ctx) error {
+	if c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead || slices.Contains(a.Origins, c.Get(fiber.HeaderOrigin)) {
+		return nil
+	}
+	return a.requireOwnOrigin(c, false)
 }
 
 // secure tells whether the browser reaches the server by https.
