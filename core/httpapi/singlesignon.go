@@ -83,9 +83,7 @@ func (a *API) finishSignIn(c *fiber.Ctx) error {
 	if err != nil {
 		return invalid("The query is not well encoded")
 	}
-	ctx, cancel := context.WithTimeout(requestContext(c), signInLimit)
-	defer cancel()
-	pair, identity, err := a.signedIn(ctx, provider, query, c.Cookies(stateCookie))
+	pair, identity, err := a.signedIn(c, provider, query)
 	if core.ErrorCode(err) == core.CodeNotFound {
 		return err
 	}
@@ -100,8 +98,10 @@ func (a *API) finishSignIn(c *fiber.Ctx) error {
 	return a.land(c, "")
 }
 
-func (a *API) signedIn(ctx context.Context, provider string, query url.Values, cookie string) (auth.Pair, auth.Identity, error) {
-	identity, err := a.SignIn.Finish(ctx, provider, query, cookie)
+func (a *API) signedIn(c *fiber.Ctx, provider string, query url.Values) (auth.Pair, auth.Identity, error) {
+	ctx, cancel := context.WithTimeout(requestContext(c), signInLimit)
+	defer cancel()
+	identity, err := a.SignIn.Finish(ctx, provider, query, c.Cookies(stateCookie))
 	if err != nil {
 		return auth.Pair{}, identity, err
 	}
@@ -109,8 +109,36 @@ func (a *API) signedIn(ctx context.Context, provider string, query url.Values, c
 	if err != nil {
 		return auth.Pair{}, identity, err
 	}
-	pair, err := a.Auth.Start(ctx, u)
+	a.auditProvisioned(c, provider, &u)
+	pair, err := a.Auth.Start(ctx, u.User)
 	return pair, identity, err
+}
+
+// auditProvisioned notes what somebody's sign-in with a provider has made of a user.
+func (a *API) auditProvisioned(c *fiber.Ctx, provider string, p *auth.Provisioned) {
+	note := func(action string, details map[string]any) {
+		details["method"] = provider
+		a.auditAs(c, actorOf(p.User), action, p.Email, core.AuditOK, details)
+	}
+	switch {
+	case p.Created:
+		note("user.create", map[string]any{"role": string(p.Role)})
+	case p.Linked:
+		note("user.link", map[string]any{})
+	}
+	details := map[string]any{}
+	if p.Changed.Role != nil {
+		details["role"] = string(*p.Changed.Role)
+	}
+	if p.Changed.Groups != nil {
+		details["groups"] = *p.Changed.Groups
+	}
+	if p.Changed.Name != nil {
+		details["name"] = *p.Changed.Name
+	}
+	if len(details) > 0 {
+		note("user.change", details)
+	}
 }
 
 // signInProblem is what somebody who could not sign in is told.
