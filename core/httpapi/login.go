@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -151,12 +152,24 @@ func (a *API) requireOwnOrigin(c *fiber.Ctx, required bool) error {
 }
 
 // requireOwnPage keeps the pages of other sites, which browsers let send simple requests to anybody, from changing something where
-// no credential is asked for that they lack.
+// no credential is asked for that they lack; and those whose name was made to lead here (DNS rebinding) from all.
 func (a *API) requireOwnPage(c *fiber.Ctx) error {
+	if host := string(c.Request().Host()); a.Local && !a.ownName(host) {
+		return core.Errorf(core.CodeForbidden, "host_not_allowed", "Without users the server is for this machine alone, as localhost, and was called %.200q: "+
+			"if that is its name, set public_url to it", host)
+	}
 	if c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead || slices.Contains(a.Origins, c.Get(fiber.HeaderOrigin)) {
 		return nil
 	}
 	return a.requireOwnOrigin(c, false)
+}
+
+// ownName tells whether a host, with a port or not, is this machine's name for itself, or the configured one.
+func (a *API) ownName(host string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	address, err := netip.ParseAddr(name)
+	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(name, "localhost") ||
+		a.PublicURL != nil && strings.EqualFold(name, a.PublicURL.Hostname())
 }
 
 // secure tells whether the browser reaches the server by https.

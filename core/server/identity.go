@@ -84,6 +84,7 @@ func (i *identity) configure(c *httpapi.Config) {
 		c.PublicURL, _ = url.Parse(public) // which was checked with the configuration
 	}
 	if i.auth == nil {
+		c.Local = !i.config.InsecureNoAuth // or the configuration is refused
 		return
 	}
 	c.Auth, c.Passwords = i.auth, i.config.Auth.Passwords()
