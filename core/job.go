@@ -106,15 +106,23 @@ const HookTask = "_hook:"
 // runs a task. The job of a hook that runs an action is judged by the task whose hook it is. It needs TaskName, SourceType and
 // SourceID.
 func (j *Job) ScopeTask() string {
-	if j.SourceType != SourceHook || !strings.HasPrefix(j.TaskName, HookTask) {
-		return j.TaskName
+	if task, ok := j.HookedTask(); ok && strings.HasPrefix(j.TaskName, HookTask) {
+		return task
+	}
+	return j.TaskName
+}
+
+// HookedTask is the task whose hook has started the job, if it is a hook's. It needs SourceType and SourceID.
+func (j *Job) HookedTask() (task string, ok bool) {
+	if j.SourceType != SourceHook {
+		return "", false
 	}
 	// workspace/task/job/place, and of these only a task's name may hold a slash.
 	_, rest, _ := strings.Cut(j.SourceID, "/")
 	for range 2 {
 		rest = rest[:max(strings.LastIndexByte(rest, '/'), 0)]
 	}
-	return rest
+	return rest, true
 }
 
 // CountLimit is up to where the number of all jobs that match a filter is counted exactly.

@@ -28,7 +28,7 @@ const ReasonLastAdmin = "last_admin"
 // User is somebody who signs in.
 type User struct {
 	ID           uuid.UUID
-	Email        string // as it was first given; compared without regard to case
+	Email        string // as it was first given; compared by [FoldEmail]
 	Name         string
 	Role         Role
 	Groups       []string // as the provider named them at the last sign-in
@@ -38,6 +38,18 @@ type User struct {
 	Epoch        int // of the user's sessions: access tokens of an earlier one are refused
 	CreatedAt    time.Time
 	LastLoginAt  time.Time // zero: never
+}
+
+// FoldEmail returns what addresses are compared by: A to Z are as a to z. Other letters are themselves, so that the database, whatever
+// its language, and all else agree on who is who.
+func FoldEmail(email string) string {
+	folded := []byte(email)
+	for i, c := range folded {
+		if 'A' <= c && c <= 'Z' {
+			folded[i] = c + 'a' - 'A'
+		}
+	}
+	return string(folded)
 }
 
 // APIKey is a user's key for a program. Its text is known to nobody but the user.

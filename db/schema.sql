@@ -348,7 +348,7 @@ ALTER TABLE ONLY worker
 
 CREATE INDEX api_key_user ON api_key USING btree (user_id, created_at DESC);
 
-CREATE UNIQUE INDEX app_user_email ON app_user USING btree (lower(email));
+CREATE UNIQUE INDEX app_user_email ON app_user USING btree (lower((email COLLATE "C")));
 
 CREATE INDEX audit_at ON audit USING btree (at);
 

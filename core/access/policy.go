@@ -2,7 +2,6 @@ package access
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/glob"
@@ -23,7 +22,7 @@ type Rule struct {
 	Workspace string
 	Tasks     []string // one of them has to match; none: all tasks
 	Groups    []string // whoever is in one of them,
-	Users     []string // and whoever has one of these e-mails, whatever its case; neither: everybody
+	Users     []string // and whoever has one of these e-mails, by core.FoldEmail; neither: everybody
 	Allow     Level
 }
 
@@ -36,7 +35,7 @@ func New(rules []Rule) *Policy {
 	for i, rule := range rules {
 		users := make([]string, len(rule.Users))
 		for j, email := range rule.Users {
-			users[j] = strings.ToLower(email)
+			users[j] = core.FoldEmail(email)
 		}
 		rule.Users = users
 		rule.Tasks = slices.Clone(rule.Tasks)
@@ -56,7 +55,7 @@ func (p *Policy) For(u core.User) Power {
 	if p == nil || u.Role.Covers(core.RoleAdmin) {
 		return w
 	}
-	email := strings.ToLower(u.Email)
+	email := core.FoldEmail(u.Email)
 	for i := range p.rules {
 		if p.rules[i].names(email, u.Groups) {
 			w.rules = append(w.rules, &p.rules[i])

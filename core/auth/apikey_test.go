@@ -48,7 +48,7 @@ func TestAPIKeysOfOthers(t *testing.T) {
 	_, k, err := r.CreateKey(t.Context(), r.ada.ID, "one", 0)
 	require.NoError(t, err)
 	require.Zero(t, k.ExpiresAt)
-	require.NoError(t, r.EnsureInitial(t.Context(), "root@example.org", "the first one"))
+	require.True(t, r.initial("root@example.org", "the first one"))
 	root, err := r.store.UserByEmail(t.Context(), "root@example.org")
 	require.NoError(t, err)
 	require.Equal(t, core.CodeNotFound, core.ErrorCode(r.DeleteKeys(t.Context(), root.ID, k.Prefix)))

@@ -21,7 +21,7 @@ type Store interface {
 	CreateUser(ctx context.Context, u core.User) error
 	ChangeUser(ctx context.Context, id uuid.UUID, change core.UserChange) (core.User, error)
 
-	StartSession(ctx context.Context, user uuid.UUID, hash []byte, expires time.Time) error
+	StartSession(ctx context.Context, u core.User, hash []byte, expires time.Time) error
 	ContinueSession(ctx context.Context, hash, next []byte, expires time.Time) (core.User, error)
 	EndSession(ctx context.Context, hash []byte) (user uuid.UUID, err error)
 

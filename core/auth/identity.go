@@ -23,18 +23,31 @@ type Identity struct {
 
 var errUnverified = core.Errorf(core.CodeForbidden, "email_not_verified", "The provider has not verified the e-mail address: verify it there first")
 
+// Provisioned is the user of an identity, and what had to be done for that.
+type Provisioned struct {
+	core.User
+
+	Created bool            // there was nobody
+	Linked  bool            // there was somebody, who had not signed in so before
+	Changed core.UserChange // what the provider says otherwise than it was
+}
+
 // Provision returns the user of an identity: who has signed in with it before; or else who has the address, who is linked to
 // it; or else a new one. An address that is not verified leads to nobody. Role and groups become what the provider says.
-func (a *Authenticator) Provision(ctx context.Context, i Identity) (core.User, error) {
-	u, err := a.provisioned(ctx, i)
-	if core.ErrorCode(err) == core.CodeConflict { // the same person signs in twice at once
-		u, err = a.provisioned(ctx, i)
+func (a *Authenticator) Provision(ctx context.Context, i Identity) (Provisioned, error) {
+	p, err := a.provisioned(ctx, i)
+	for range 2 { // the same person signs in twice at once: the other may be faster with the user, and again with the link
+		if core.ErrorCode(err) != core.CodeConflict {
+			break
+		}
+		p, err = a.provisioned(ctx, i)
 	}
 	if err != nil {
-		return core.User{}, err
+		return Provisioned{}, err
 	}
+	u := p.User
 	if u.Disabled {
-		return core.User{}, core.Errorf(core.CodeForbidden, "user_disabled", "The user %s is disabled: ask an admin", u.Email)
+		return Provisioned{}, core.Errorf(core.CodeForbidden, "user_disabled", "The user %s is disabled: ask an admin", u.Email)
 	}
 	change, needed := core.UserChange{}, false
 	if i.Role != "" && i.Role != u.Role {
@@ -47,15 +60,16 @@ func (a *Authenticator) Provision(ctx context.Context, i Identity) (core.User, e
 		change.Name, needed = &i.Name, true
 	}
 	if !needed {
-		return u, nil
+		return p, nil
 	}
-	changed, err := a.Change(ctx, u.ID, change)
+	p.User, err = a.Change(ctx, u.ID, change)
 	if reason(err) == core.ReasonLastAdmin { // who keeps the role until there is another one, whatever the provider says
 		a.logger.WarnContext(ctx, "the last admin keeps the role", "email", u.Email, "provider", i.Provider, "role", i.Role)
 		change.Role = nil
-		return a.Change(ctx, u.ID, change)
+		p.User, err = a.Change(ctx, u.ID, change)
 	}
-	return changed, err
+	p.Changed = change
+	return p, err
 }
 
 func reason(err error) string {
@@ -65,22 +79,23 @@ func reason(err error) string {
 	return ""
 }
 
-func (a *Authenticator) provisioned(ctx context.Context, i Identity) (core.User, error) {
-	u, err := a.store.UserByIdentity(ctx, i.Provider, i.Subject)
+func (a *Authenticator) provisioned(ctx context.Context, i Identity) (p Provisioned, err error) {
+	p.User, err = a.store.UserByIdentity(ctx, i.Provider, i.Subject)
 	if core.ErrorCode(err) != core.CodeNotFound {
-		return u, err
+		return p, err
 	}
 	if !i.EmailVerified {
-		return core.User{}, errUnverified
+		return p, errUnverified
 	}
-	u, err = a.store.UserByEmail(ctx, i.Email)
-	if core.ErrorCode(err) == core.CodeNotFound {
-		u, err = a.newcomer(ctx, i)
+	p.User, err = a.store.UserByEmail(ctx, i.Email)
+	if p.Created = core.ErrorCode(err) == core.CodeNotFound; p.Created {
+		p.User, err = a.newcomer(ctx, i)
 	}
 	if err != nil {
-		return core.User{}, err
+		return p, err
 	}
-	return u, a.store.LinkIdentity(ctx, u.ID, i.Provider, i.Subject)
+	p.Linked = !p.Created
+	return p, a.store.LinkIdentity(ctx, p.ID, i.Provider, i.Subject)
 }
 
 func (a *Authenticator) newcomer(ctx context.Context, i Identity) (core.User, error) {

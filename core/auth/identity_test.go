@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/access"
 	"github.com/stroem/stroem/core/auth"
 )
 
@@ -101,7 +102,30 @@ func TestRolesAtEachSignIn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, core.RoleAdmin, signIn(auth.Identity{FirstRole: core.RoleViewer}))
 	require.Equal(t, core.RoleAdmin, signIn(auth.Identity{Role: core.RoleViewer, Groups: []string{"a"}}), "the last admin stays")
-	require.NoError(t, r.EnsureInitial(t.Context(), "root@example.org", "the first one"))
+	require.True(t, r.initial("root@example.org", "the first one"))
 	require.Equal(t, core.RoleViewer, signIn(auth.Identity{Role: core.RoleViewer, Groups: []string{"a"}}))
 	require.Equal(t, core.RoleOperator, signIn(auth.Identity{Role: core.RoleOperator}))
+}
+
+// Who is who does not depend on the language of the database, and rules and limits agree with it.
+func TestAddressesDifferByLettersBeyondASCII(t *testing.T) {
+	t.Parallel()
+	r := newReplicas(t)
+	eve, err := r.Create(t.Context(), auth.NewUser{Email: "ève@example.org", Role: core.RoleOperator})
+	require.NoError(t, err)
+	other, err := r.Create(t.Context(), auth.NewUser{Email: "Ève@example.org", Role: core.RoleOperator})
+	require.NoError(t, err)
+	kelvin, err := r.Create(t.Context(), auth.NewUser{Email: "\u212aelvin@example.org", Role: core.RoleOperator})
+	require.NoError(t, err)
+	for email, want := range map[string]core.User{"èVE@EXAMPLE.org": eve, "ÈVE@example.org": other, "\u212aELVIN@example.org": kelvin} {
+		found, err := r.store.UserByEmail(t.Context(), email)
+		require.NoError(t, err, email)
+		require.Equal(t, want.ID, found.ID, email)
+	}
+	_, err = r.Create(t.Context(), auth.NewUser{Email: "èvE@example.org", Role: core.RoleOperator})
+	requireReason(t, err, "email_taken")
+	policy := access.New([]access.Rule{{Workspace: "*", Users: []string{"èVE@example.org", "kelvin@example.org"}, Allow: access.LevelView}})
+	for _, u := range []core.User{eve, other, kelvin} {
+		require.Equal(t, u.ID == eve.ID, policy.For(u).Narrowed(), u.Email)
+	}
 }

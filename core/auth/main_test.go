@@ -90,3 +90,11 @@ func (r *replicas) requireOut(a *auth.Authenticator, token, reason string) {
 	requireReason(r.t, err, reason)
 	require.Equal(r.t, core.CodeUnauthenticated, core.ErrorCode(err))
 }
+
+// initial makes sure of a first admin.
+func (r *replicas) initial(email, password string) (created bool) {
+	r.t.Helper()
+	created, err := r.EnsureInitial(r.t.Context(), email, password)
+	require.NoError(r.t, err)
+	return created
+}

@@ -35,10 +35,11 @@ func (a *Authenticator) Login(ctx context.Context, email, password string) (Pair
 	return a.Start(ctx, u)
 }
 
-// Start starts a session for a user who has shown who they are.
+// Start starts a session for a user who has shown who they are. If their sessions have ended since they were loaded, or they are
+// disabled, it is core.ErrUserChanged.
 func (a *Authenticator) Start(ctx context.Context, u core.User) (Pair, error) {
 	refresh := newRefreshToken()
-	if err := a.store.StartSession(ctx, u.ID, hashToken(refresh), a.now().Add(RefreshLife)); err != nil {
+	if err := a.store.StartSession(ctx, u, hashToken(refresh), a.now().Add(RefreshLife)); err != nil {
 		return Pair{}, err
 	}
 	return a.pair(u, refresh)

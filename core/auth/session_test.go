@@ -100,6 +100,28 @@ func TestLogout(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Whoever is signing in with the old password while it changes is not signed in.
+func TestASignInThatAChangeOvertakes(t *testing.T) {
+	t.Parallel()
+	disabled, enabled := true, false
+	for name, changes := range map[string][]core.UserChange{
+		"password": {{PasswordHash: new("x")}}, "disabled": {{Disabled: &disabled}}, "enabled again": {{Disabled: &disabled}, {Disabled: &enabled}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newReplicas(t)
+			seen, err := r.store.User(t.Context(), r.ada.ID) // whose password is then found to be right
+			require.NoError(t, err)
+			for _, change := range changes {
+				_, err = r.other.Change(t.Context(), r.ada.ID, change)
+				require.NoError(t, err)
+			}
+			_, err = r.Start(t.Context(), seen)
+			require.Equal(t, core.CodeUnauthenticated, core.ErrorCode(err), "%v", err)
+		})
+	}
+}
+
 // What takes something away from a user ends all of their sessions: here at once, on other replicas within five seconds.
 func TestWhatEndsSessions(t *testing.T) {
 	t.Parallel()
@@ -148,8 +170,8 @@ func TestWhatKeepsSessions(t *testing.T) {
 func TestTheLastAdminStays(t *testing.T) {
 	t.Parallel()
 	r := newReplicas(t)
-	require.NoError(t, r.EnsureInitial(t.Context(), "root@example.org", "the first one"))
-	require.NoError(t, r.EnsureInitial(t.Context(), "ROOT@example.org", "and not again"))
+	require.True(t, r.initial("root@example.org", "the first one"))
+	require.False(t, r.initial("ROOT@example.org", "and not again"))
 	pair, err := r.Login(t.Context(), "root@example.org", "the first one")
 	require.NoError(t, err)
 	require.Equal(t, core.RoleAdmin, pair.User.Role)

@@ -81,18 +81,18 @@ func (a *Authenticator) VerifyPassword(ctx context.Context, id uuid.UUID, passwo
 	return verifyPassword(ctx, u.PasswordHash, password)
 }
 
-// EnsureInitial creates the first admin unless somebody has the address. Whoever has it stays as they are.
-func (a *Authenticator) EnsureInitial(ctx context.Context, email, password string) error {
-	_, err := a.store.UserByEmail(ctx, email)
+// EnsureInitial creates the first admin unless somebody has the address, and tells whether it did. Whoever has it stays as they are.
+func (a *Authenticator) EnsureInitial(ctx context.Context, email, password string) (created bool, err error) {
+	_, err = a.store.UserByEmail(ctx, email)
 	if core.ErrorCode(err) != core.CodeNotFound {
-		return err
+		return false, err
 	}
 	u, err := a.Create(ctx, NewUser{Email: email, Password: password, Role: core.RoleAdmin})
 	if core.ErrorCode(err) == core.CodeConflict { // another replica was faster
-		return nil
+		return false, nil
 	}
 	if err == nil {
 		a.logger.InfoContext(ctx, "initial user created", "email", u.Email)
 	}
-	return err
+	return err == nil, err
 }

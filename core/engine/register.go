@@ -20,7 +20,7 @@ import (
 // worker has to remove the remains of. If it is lost, the next registration under the name gets the same.
 //
 // token is the name of the token that the worker registers with, whose limits decide which names it may take, also from
-// workers with other tokens. A worker that shows its own token, too, only goes on under this one.
+// workers with other tokens, and which steps of theirs. A worker that shows its own token, too, only goes on under this one.
 func (e *Engine) Register(ctx context.Context, token string, r api.Register) (api.Registered, error) {
 	if err := checkRegister(r); err != nil {
 		return api.Registered{}, err
@@ -41,7 +41,7 @@ func (e *Engine) Register(ctx context.Context, token string, r api.Register) (ap
 		return e.renew(ctx, worker, types, r.WorkerToken)
 	}
 	own := rand.Text()
-	taking := &takeOver{worker: worker.ID, offered: offeredTypes(r.Plugins)}
+	taking := &takeOver{worker: worker.ID, limits: e.tokens.named(token), offered: offeredTypes(r.Plugins)}
 	var superseded []uuid.UUID
 	err = e.prepared(ctx, func(ready followers) (err error) {
 		taking.transition, taking.resumed = nil, nil
@@ -76,7 +76,7 @@ func (e *Engine) Register(ctx context.Context, token string, r api.Register) (ap
 		return api.Registered{}, err
 	}
 	for i := range lost {
-		if _, offered := taking.offered[typeOf(&lost[i])]; offered {
+		if _, offered := taking.offered[typeOf(&lost[i])]; offered && taking.allowed(&lost[i]) {
 			registered.Remove = append(registered.Remove, lostRun(&lost[i], e.stateOf(ctx, &lost[i])))
 		}
 	}
@@ -124,6 +124,7 @@ func offeredTypes(plugins []api.Plugin) map[actionKey]bool {
 // takeOver decides about the steps of superseded workers in favour of a new one.
 type takeOver struct {
 	worker  uuid.UUID
+	limits  *WorkerToken // of the token that it registers with
 	offered map[actionKey]bool
 	settle  func(t *transition, more func([]core.StepID) error) error
 
@@ -137,6 +138,9 @@ type resumedStep struct {
 	lease string
 }
 
+// allowed tells whether the worker may run a step: its plugins may offer more than its token allows.
+func (o *takeOver) allowed(step *core.HeldStep) bool { return len(o.limits.excess(step.Tags)) == 0 }
+
 func (o *takeOver) decide(_ context.Context, superseded []uuid.UUID, held []core.HeldStep, state *core.State,
 	more func([]core.StepID) error,
 ) (*core.Changes, error) {
@@ -144,7 +148,8 @@ func (o *takeOver) decide(_ context.Context, superseded []uuid.UUID, held []core
 	o.transition, o.resumed = t, nil
 	for i := range held {
 		step := state.Steps[held[i].ID]
-		if step == nil || step.Status != core.StepRunning || !slices.Contains(superseded, step.WorkerID) || !o.offered[typeOf(&held[i])] {
+		if step == nil || step.Status != core.StepRunning || !slices.Contains(superseded, step.WorkerID) || !o.offered[typeOf(&held[i])] ||
+			!o.allowed(&held[i]) {
 			continue
 		}
 		lease, hash := newLease()

@@ -234,3 +234,31 @@ func TestAWorkerThatIsNotLetInIsLost(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{id}, lost)
 }
+
+// What a token does not allow is not handed over with a name either.
+func TestATokenIsNotHandedOverWhatItDoesNotAllow(t *testing.T) {
+	t.Parallel()
+	ws := flow(map[string]core.FlowStep{"a": {}, "b": {Action: "train"}})
+	ws.Actions["train"] = &core.Action{Type: "shell", Runner: "docker", Spec: map[string]any{"cmd": "true"}}
+	b := newBundle(t, ws, twoTokens())
+	b.execute(t, nil)
+	plugins := shellPlugin(true)
+	plugins[0].ActionTypes = append(plugins[0].ActionTypes, api.ActionType{Name: "shell", Runner: "docker", Tag: "docker", Attachable: true})
+	registered, err := b.Register(t.Context(), engine.DefaultToken, api.Register{Name: "w", Tags: []string{"docker", "shell"}, Plugins: plugins})
+	require.NoError(t, err)
+	_, err = b.AuthenticateWorker(t.Context(), registered.Token)
+	require.NoError(t, err)
+	older := &worker{t, b.Engine, uuid.MustParse(registered.WorkerID)}
+	response, err := b.Claim(t.Context(), older.id, api.ClaimRequest{MaxSteps: new(5), WaitSecs: new(0), Tags: []string{"docker", "shell"}}, alive)
+	require.NoError(t, err)
+	require.Len(t, response.Steps, 2)
+	for _, step := range response.Steps {
+		require.Equal(t, []string{api.Accepted}, older.start(step))
+		older.saveState(step, "container 7")
+	}
+	registered, err = b.Register(t.Context(), "ci", api.Register{Name: "w", Tags: []string{"shell"}, Plugins: plugins})
+	require.NoError(t, err)
+	require.Len(t, registered.Resume, 1, "the token allows shell, and not docker")
+	require.Equal(t, "a", registered.Resume[0].StepName)
+	require.Empty(t, registered.Remove)
+}

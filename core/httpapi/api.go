@@ -111,6 +111,7 @@ type Config struct {
 	Policy      *access.Policy      // nil: roles alone
 	PublicURL   *url.URL            // under which browsers know the server; nil: under whatever name they call it
 	Secure      bool                // the server itself speaks TLS
+	Local       bool                // this machine alone reaches the server: without users, under its own names alone
 	Origins     []string            // whose pages may call the API from a browser; nil: the server's own alone
 	Proxies     []netip.Prefix      // that are believed when they say for whom they ask
 	WebhookRate *ratelimit.Limiter  // for each webhook and address; nil: none

@@ -55,16 +55,25 @@ func (a *API) auditRefusal(c *fiber.Ctx, r route, err error) {
 	if actor(c).Type == core.ActorAnonymous {
 		from = a.strangers
 	}
+	code, reason, _ := reasonOf(err)
+	a.auditBounded(c, from, action, refusedTarget(c), map[string]any{"code": code, "reason": reason})
+}
+
+// auditStranger notes the refusal of somebody who is not known, as auditRefusal does. A wrong password is not for it: it takes the
+// server's time, and is counted.
+func (a *API) auditStranger(c *fiber.Ctx, action, target string, details map[string]any) {
+	a.auditBounded(c, a.strangers, action, target, details)
+}
+
+func (a *API) auditBounded(c *fiber.Ctx, from *refusals, action, target string, details map[string]any) {
 	passed, ok := from.note()
 	if !ok {
 		return
 	}
-	code, reason, _ := reasonOf(err)
-	details := map[string]any{"code": code, "reason": reason}
 	if passed > 0 {
 		details["not_recorded_before"] = passed
 	}
-	a.audit(c, action, refusedTarget(c), core.AuditDenied, details)
+	a.audit(c, action, target, core.AuditDenied, details)
 }
 
 // refusedTarget is what the path names, as the entries of what is let through have it.

@@ -65,6 +65,9 @@ func (a *API) authorizeUser(c *fiber.Ctx, to permission, ticket bool) error {
 		if to.who == signedIn || to.who == session {
 			return core.Errorf(core.CodeUnauthenticated, "auth_not_configured", "Authentication not configured")
 		}
+		if err := a.requireOwnPage(c); err != nil {
+			return err
+		}
 		p := *everybody
 		p.power = a.powers.of(&p.User)
 		c.Locals(principalKey{}, &p)

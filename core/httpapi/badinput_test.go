@@ -94,6 +94,34 @@ func TestBadInputOnEveryRoute(t *testing.T) {
 	t.Cleanup(func() { b.requireNoJobs() })
 }
 
+// What is not UTF-8 is nothing that a name could be.
+func TestPathsThatAreNoText(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, secured)
+	admin := b.as("admin")
+	var document struct {
+		Paths map[string]map[string]json.RawMessage
+	}
+	require.NoError(t, json.Unmarshal(b.get("/api/openapi.json").body, &document))
+	for path, operations := range document.Paths {
+		for method := range operations {
+			if !strings.Contains(path, "{") {
+				continue
+			}
+			for _, bad := range []string{"%ff", "%00", "%ed%a0%80", "..", "%2e%2e", "a%2fb", strings.Repeat("a", 5000)} {
+				good := strings.NewReplacer("{ws}", "default", "{name}", "task", "{id}", "00000000-0000-4000-8000-000000000000", "{step}", "a")
+				for _, one := range []string{"{ws}", "{name}", "{id}", "{step}", "{prefix}", "{provider}"} {
+					if strings.Contains(path, one) {
+						p := good.Replace(strings.Replace(path, one, bad, 1))
+						a := admin.do(call{method: strings.ToUpper(method), path: p})
+						require.Less(t, a.status, 500, "%s %s: %s", method, p, a.body)
+					}
+				}
+			}
+		}
+	}
+}
+
 // bodyFor is an empty object where a body is expected, so that the path alone is at fault.
 func bodyFor(body *json.RawMessage) string {
 	if body == nil {

@@ -263,6 +263,7 @@ func (b *bundle) do(c call) answer {
 	for key, value := range c.header {
 		request.Header.Set(key, value)
 	}
+	request.Host = c.header["Host"] // "" is that of the address
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(b.t, err, "%s %s", c.method, c.path)
 	defer func() { require.NoError(b.t, response.Body.Close()) }()

@@ -77,6 +77,40 @@ func TestLoginFromAnotherSite(t *testing.T) {
 	requireError(t, b.do(call{method: "POST", path: "/api/auth/login", body: body, contentType: "text/plain"}), 400, "application/json")
 }
 
+// Without users there is no credential that the page of another site lacks.
+func TestPagesOfOtherSitesAgainstAnOpenServer(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, func(_ *bundle, c *httpapi.Config) { c.Origins = []string{"https://friend.example.org"} })
+	execute := func(origin string) answer {
+		return b.do(call{method: "POST", path: "/api/workspaces/default/tasks/task/execute", header: map[string]string{"Origin": origin}})
+	}
+	for _, origin := range []string{"https://evil.example", "null", "http://127.0.0.1:1"} {
+		requireError(t, execute(origin), 403, "Origin")
+	}
+	b.requireNoJobs()
+	for _, origin := range []string{b.url, "https://friend.example.org"} {
+		require.Equal(t, 200, execute(origin).status)
+	}
+}
+
+// A page whose name was made to lead to this machine is of the same origin as the server, for the browser.
+func TestRebindingOfNames(t *testing.T) {
+	t.Parallel()
+	local := func(_ *bundle, c *httpapi.Config) {
+		c.Local = true
+		c.PublicURL, _ = url.Parse("http://flows.example.org:8080")
+	}
+	b := newBundle(t, local)
+	for host, status := range map[string]int{
+		"": 200, "localhost": 200, "LOCALHOST:8080": 200, "127.0.0.1": 200, "127.9.9.9:1": 200, "[::1]:8080": 200, "flows.example.org": 200,
+		"evil.example": 403, "evil.example:8080": 403, "localhost.evil.example": 403, "10.0.0.1:8080": 403, "127.0.0.1.evil.example": 403,
+	} {
+		require.Equal(t, status, b.do(call{method: "GET", path: "/api/jobs", header: map[string]string{"Host": host}}).status, host)
+	}
+	other := newBundle(t, secured, local).as("viewer")
+	require.Equal(t, 200, other.do(call{method: "GET", path: "/api/jobs", header: map[string]string{"Host": "any.example"}}).status, "it has a token")
+}
+
 func TestCookiesUnderHTTPS(t *testing.T) {
 	t.Parallel()
 	for name, option := range map[string]func(*httpapi.Config){

@@ -52,7 +52,7 @@ func (a *API) listJobs(c *fiber.Ctx) error {
 	}
 	list := make([]api.Job, len(jobs))
 	for i := range jobs {
-		list[i] = presentJob(&jobs[i])
+		list[i] = user(c).present(&jobs[i])
 	}
 	setTotal(c, total)
 	if len(jobs) == f.Limit {
@@ -122,15 +122,15 @@ func (a *API) getJob(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	detail, err := presentDetail(&job, steps, a.redactor(requestContext(c), &job))
+	detail, err := presentDetail(user(c), &job, steps, a.redactor(requestContext(c), &job))
 	if err != nil {
 		return err
 	}
 	for i := range children {
-		detail.ChildJobs = append(detail.ChildJobs, presentJob(&children[i]))
+		detail.ChildJobs = append(detail.ChildJobs, user(c).present(&children[i]))
 	}
 	for i := range hooks {
-		detail.HookJobs = append(detail.HookJobs, presentJob(&hooks[i]))
+		detail.HookJobs = append(detail.HookJobs, user(c).present(&hooks[i]))
 	}
 	return c.JSON(detail)
 }

@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +34,10 @@ func (a *API) login(c *fiber.Ctx) error {
 	if err := a.requireOwnOrigin(c, false); err != nil {
 		return err
 	}
+	request.Email = strings.TrimSpace(request.Email) // before it is counted: what is one account to Login is one here
 	client := a.client(c)
 	if retryAfter, ok := a.Logins.Allow(request.Email, client); !ok {
-		a.auditAs(c, core.Actor{Type: core.ActorAnonymous}, "auth.login", request.Email, core.AuditDenied, map[string]any{"reason": "too many failed"})
+		a.auditStranger(c, "auth.login", request.Email, map[string]any{"reason": "too many failed"})
 		return tooManyRequests(c, retryAfter)
 	}
 	pair, err := a.Auth.Login(requestContext(c), request.Email, request.Password)
@@ -144,7 +147,29 @@ func (a *API) requireOwnOrigin(c *fiber.Ctx, required bool) error {
 		(strings.EqualFold(origin.Host, string(c.Request().Host())) || a.PublicURL != nil && strings.EqualFold(origin.Host, a.PublicURL.Host)) {
 		return nil
 	}
-	return core.Errorf(core.CodeForbidden, "origin_not_allowed", "The request has to come from a page of this server: its Origin is %.200q", text)
+	return core.Errorf(core.CodeForbidden, "origin_not_allowed", "The request has to come from a page of this server, and its Origin is %.200q: "+
+		"if that is how browsers reach the server, set public_url to it", text)
+}
+
+// requireOwnPage keeps the pages of other sites, which browsers let send simple requests to anybody, from changing something where
+// no credential is asked for that they lack; and those whose name was made to lead here (DNS rebinding) from all.
+func (a *API) requireOwnPage(c *fiber.Ctx) error {
+	if host := string(c.Request().Host()); a.Local && !a.ownName(host) {
+		return core.Errorf(core.CodeForbidden, "host_not_allowed", "Without users the server is for this machine alone, as localhost, and was called %.200q: "+
+			"if that is its name, set public_url to it", host)
+	}
+	if c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead || slices.Contains(a.Origins, c.Get(fiber.HeaderOrigin)) {
+		return nil
+	}
+	return a.requireOwnOrigin(c, false)
+}
+
+// ownName tells whether a host, with a port or not, is this machine's name for itself, or the configured one.
+func (a *API) ownName(host string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	address, err := netip.ParseAddr(name)
+	return err == nil && address.Unmap().IsLoopback() || strings.EqualFold(name, "localhost") ||
+		a.PublicURL != nil && strings.EqualFold(name, a.PublicURL.Hostname())
 }
 
 // secure tells whether the browser reaches the server by https.

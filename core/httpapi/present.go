@@ -20,9 +20,18 @@ func presentJob(j *core.Job) api.Job {
 	}
 }
 
-func presentDetail(j *core.Job, steps []core.Step, secrets *redactor) (api.JobDetail, error) {
+// present is presentJob for a user: the name of a task that is hidden from them is not in it.
+func (p *principal) present(j *core.Job) api.Job {
+	job := presentJob(j)
+	if task, ok := j.HookedTask(); ok && !p.sees(j.Workspace, task) {
+		job.SourceID = nil
+	}
+	return job
+}
+
+func presentDetail(p *principal, j *core.Job, steps []core.Step, secrets *redactor) (api.JobDetail, error) {
 	detail := api.JobDetail{
-		Job: presentJob(j), Revision: optional(j.Revision), ErrorMessage: optional(secrets.text(j.ErrorMessage)),
+		Job: p.present(j), Revision: optional(j.Revision), ErrorMessage: optional(secrets.text(j.ErrorMessage)),
 		ParentJobID: optionalID(j.ParentJobID), ParentStepName: optional(j.ParentStepName),
 		ChildJobs: []api.Job{}, HookJobs: []api.Job{}, Steps: make([]api.Step, len(steps)),
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/gofiber/fiber/v2"
@@ -160,7 +161,7 @@ func hasNUL(v reflect.Value) bool {
 // param is a part of the path, decoded once.
 func param(c *fiber.Ctx, name string) (string, error) {
 	value, err := url.PathUnescape(c.Params(name))
-	if err != nil || strings.ContainsRune(value, 0) {
+	if err != nil || strings.ContainsRune(value, 0) || !utf8.ValidString(value) {
 		return "", invalid("The path is not well encoded at %q", c.Params(name))
 	}
 	return value, nil

@@ -83,24 +83,25 @@ func (a *API) finishSignIn(c *fiber.Ctx) error {
 	if err != nil {
 		return invalid("The query is not well encoded")
 	}
-	ctx, cancel := context.WithTimeout(requestContext(c), signInLimit)
-	defer cancel()
-	pair, identity, err := a.signedIn(ctx, provider, query, c.Cookies(stateCookie))
+	pair, identity, err := a.signedIn(c, provider, query)
 	if core.ErrorCode(err) == core.CodeNotFound {
 		return err
 	}
 	a.setStateCookie(c, "")
 	if err != nil {
-		a.auditAs(c, core.Actor{Type: core.ActorAnonymous}, "auth.login", identity.Email, core.AuditDenied, map[string]any{"method": provider, "reason": a.signInProblem(err)})
-		return a.land(c, a.signInProblem(err))
+		problem := a.signInProblem(err)
+		a.auditStranger(c, "auth.login", identity.Email, map[string]any{"method": provider, "reason": problem})
+		return a.land(c, problem)
 	}
 	a.auditAs(c, actorOf(pair.User), "auth.login", pair.User.Email, core.AuditOK, map[string]any{"method": provider})
 	a.setRefreshCookie(c, pair.Refresh)
 	return a.land(c, "")
 }
 
-func (a *API) signedIn(ctx context.Context, provider string, query url.Values, cookie string) (auth.Pair, auth.Identity, error) {
-	identity, err := a.SignIn.Finish(ctx, provider, query, cookie)
+func (a *API) signedIn(c *fiber.Ctx, provider string, query url.Values) (auth.Pair, auth.Identity, error) {
+	ctx, cancel := context.WithTimeout(requestContext(c), signInLimit)
+	defer cancel()
+	identity, err := a.SignIn.Finish(ctx, provider, query, c.Cookies(stateCookie))
 	if err != nil {
 		return auth.Pair{}, identity, err
 	}
@@ -108,8 +109,36 @@ func (a *API) signedIn(ctx context.Context, provider string, query url.Values, c
 	if err != nil {
 		return auth.Pair{}, identity, err
 	}
-	pair, err := a.Auth.Start(ctx, u)
+	a.auditProvisioned(c, provider, &u)
+	pair, err := a.Auth.Start(ctx, u.User)
 	return pair, identity, err
+}
+
+// auditProvisioned notes what somebody's sign-in with a provider has made of a user.
+func (a *API) auditProvisioned(c *fiber.Ctx, provider string, p *auth.Provisioned) {
+	note := func(action string, details map[string]any) {
+		details["method"] = provider
+		a.auditAs(c, actorOf(p.User), action, p.Email, core.AuditOK, details)
+	}
+	switch {
+	case p.Created:
+		note("user.create", map[string]any{"role": string(p.Role)})
+	case p.Linked:
+		note("user.link", map[string]any{})
+	}
+	details := map[string]any{}
+	if p.Changed.Role != nil {
+		details["role"] = string(*p.Changed.Role)
+	}
+	if p.Changed.Groups != nil {
+		details["groups"] = *p.Changed.Groups
+	}
+	if p.Changed.Name != nil {
+		details["name"] = *p.Changed.Name
+	}
+	if len(details) > 0 {
+		note("user.change", details)
+	}
 }
 
 // signInProblem is what somebody who could not sign in is told.

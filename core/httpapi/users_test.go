@@ -216,6 +216,18 @@ func TestFailedLoginsAreLimited(t *testing.T) {
 	require.Equal(t, "127.0.0.1", *entries[0].RemoteAddress)
 }
 
+// An account is one account, however its address is written.
+func TestSpellingsOfAnAddressAreLimitedAsOne(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, secured, func(_ *bundle, c *httpapi.Config) { c.Logins = ratelimit.NewLogins(3) })
+	statuses := map[int]int{}
+	for _, email := range []string{"viewer@example.org", " viewer@example.org", "viewer@example.org\u00a0", "\u2003Viewer@Example.org\\n", "VIEWER@example.org"} {
+		a := b.do(call{method: "POST", path: "/api/auth/login", body: `{"email":"` + email + `","password":"wrong horse"}`})
+		statuses[a.status]++
+	}
+	require.Equal(t, map[int]int{401: 3, 429: 2}, statuses)
+}
+
 // Whoever only asks whether the server is ready is not told what its plugins complain of.
 func TestReadinessOfASecuredServer(t *testing.T) {
 	t.Parallel()

@@ -43,7 +43,7 @@ func (a *API) getWorker(c *fiber.Ctx) error {
 		return err
 	}
 	for i := range jobs {
-		detail.Jobs[i] = presentJob(&jobs[i])
+		detail.Jobs[i] = user(c).present(&jobs[i])
 	}
 	return c.JSON(detail)
 }

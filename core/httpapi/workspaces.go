@@ -58,7 +58,7 @@ func (a *API) refreshWorkspace(c *fiber.Ctx) error {
 
 func (a *API) presentWorkspace(c *fiber.Ctx, s workspace.Status) api.Workspace {
 	w := presentWorkspace(s)
-	for _, warning := range a.webhooks.Warnings(requestContext(c), s.Name) {
+	for _, warning := range a.webhooks.Warnings(requestContext(c), s.Name, user(c).sees) {
 		w.Warnings = append(w.Warnings, api.Diagnostic{Message: warning})
 	}
 	return w

@@ -13,14 +13,23 @@ import (
 )
 
 // StartSession stores the first refresh token of a session, given as its hash, and notes that the user has signed in. What has
-// expired of the user's older sessions is removed.
-func (s *Store) StartSession(ctx context.Context, user uuid.UUID, hash []byte, expires time.Time) error {
-	batch := &pgx.Batch{}
-	batch.Queue("delete from refresh_token where user_id = $1 and expires_at < now()", user)
-	batch.Queue("insert into refresh_token (hash, family_id, user_id, expires_at) values ($1, $2, $3, $4)", hash, uuid.New(), user, expires)
-	batch.Queue("update app_user set last_login_at = now() where user_id = $1", user)
-	if err := s.read.SendBatch(ctx, batch).Close(); err != nil {
+// expired of the user's older sessions is removed. If the user's sessions have ended since they were loaded, or they are disabled,
+// the error is core.ErrUserChanged.
+func (s *Store) StartSession(ctx context.Context, u core.User, hash []byte, expires time.Time) error {
+	// The user is locked before any token, as in ChangeUser: a change that comes first is seen, and one that comes later sees the token.
+	tag, err := s.read.Exec(ctx, `
+		with owner as (
+			update app_user set last_login_at = now() where user_id = $1 and session_epoch = $2 and disabled_at is null returning user_id
+		), old as (
+			delete from refresh_token using owner where refresh_token.user_id = owner.user_id and expires_at < now()
+		)
+		insert into refresh_token (hash, family_id, user_id, expires_at) select $3, $4, user_id, $5 from owner`,
+		u.ID, u.Epoch, hash, uuid.New(), expires)
+	if err != nil {
 		return fmt.Errorf("start a session: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return core.ErrUserChanged
 	}
 	return nil
 }
@@ -30,9 +39,12 @@ func (s *Store) StartSession(ctx context.Context, user uuid.UUID, hash []byte, e
 // or core.ErrRefreshUnknown; with the first of them the user is returned.
 func (s *Store) ContinueSession(ctx context.Context, hash, next []byte, expires time.Time) (core.User, error) {
 	u, err := scanUserAnd(s.read.QueryRow(ctx, `
-		with spent as (
-			update refresh_token set spent_at = now() where hash = $1 and spent_at is null and expires_at > now()
-			returning family_id, user_id
+		with owner as materialized ( -- locked first, as in ChangeUser
+			select user_id from app_user where user_id = (select user_id from refresh_token where hash = $1) for key share
+		), spent as (
+			update refresh_token t set spent_at = now() from owner
+			where t.hash = $1 and t.user_id = owner.user_id and t.spent_at is null and t.expires_at > now()
+			returning t.family_id, t.user_id
 		), issued as (
 			insert into refresh_token (hash, family_id, user_id, expires_at) select $2, family_id, user_id, $3 from spent
 		)

@@ -113,7 +113,7 @@ const (
 	heldSteps = "select " + heldColumns + ` from job_step s join job j using (job_id)
 		where s.step_id = any($1) and s.status = 'running' and s.started_at is not null and s.runner_state is not null`
 
-	heldColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_type, s.runner, s.attempt, s.worker_id,
+	heldColumns = `s.step_id, s.job_id, s.step_name, s.action_name, s.action_type, s.runner, s.required_tags, s.attempt, s.worker_id,
 		coalesce(s.timeout_secs, 0), j.workspace, j.task_name, coalesce(j.revision, ''), coalesce(j.revision_digest, ''), s.runner_state,
 		s.runner_state_sealed, j.mask_sealed, extract(epoch from now() - s.started_at)::float8`
 )
@@ -121,7 +121,7 @@ const (
 func scanHeld(row pgx.CollectableRow) (core.HeldStep, error) {
 	var h core.HeldStep
 	var timeout, ran float64
-	err := row.Scan(&h.ID, &h.JobID, &h.Name, &h.ActionName, &h.ActionType, &h.Runner, &h.Attempt, &h.WorkerID,
+	err := row.Scan(&h.ID, &h.JobID, &h.Name, &h.ActionName, &h.ActionType, &h.Runner, &h.Tags, &h.Attempt, &h.WorkerID,
 		&timeout, &h.Workspace, &h.TaskName, &h.Revision, &h.RevisionDigest, &h.RunnerState,
 		&h.RunnerStateSealed, &h.MaskSealed, &ran)
 	h.Timeout, h.Ran, h.Status = duration(timeout), duration(ran), core.StepRunning

@@ -60,6 +60,17 @@ func (s *Store) RemoveTriggerHistory(ctx context.Context, before time.Time, limi
 	return removed, nil
 }
 
+// RemoveSessions removes up to limit refresh tokens, spent or not, that were good until before a time, oldest first, and returns how
+// many.
+func (s *Store) RemoveSessions(ctx context.Context, before time.Time, limit int) (int, error) {
+	tag, err := s.read.Exec(ctx, `delete from refresh_token where hash in
+		(select hash from refresh_token where expires_at < $1 order by expires_at limit $2)`, before, limit)
+	if err != nil {
+		return 0, fmt.Errorf("remove old sessions: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
 // KnownJobs returns those of the given jobs that there are.
 func (s *Store) KnownJobs(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := s.read.Query(ctx, "select job_id from job where job_id = any($1)", ids)

@@ -36,9 +36,9 @@ func (s *Store) User(ctx context.Context, id uuid.UUID) (core.User, error) {
 	return u, notFound(err, noUser)
 }
 
-// UserByEmail returns the user of an address, whatever its case, or an error with core.CodeNotFound.
+// UserByEmail returns the user of an address, by core.FoldEmail, or an error with core.CodeNotFound.
 func (s *Store) UserByEmail(ctx context.Context, email string) (core.User, error) {
-	u, err := scanUserAnd(s.read.QueryRow(ctx, "select "+userColumns+" from app_user u where lower(u.email) = lower($1)", email))
+	u, err := scanUserAnd(s.read.QueryRow(ctx, "select "+userColumns+" from app_user u where lower(u.email collate \"C\") = $1", core.FoldEmail(email)))
 	return u, notFound(err, noUser)
 }
 
@@ -57,7 +57,7 @@ func (s *Store) Users(ctx context.Context, limit, offset int) (users []core.User
 	return users, total, nil
 }
 
-// CreateUser stores a new user. An address that somebody has, in whatever case, is an error with core.CodeConflict and the
+// CreateUser stores a new user. An address that somebody has, by core.FoldEmail, is an error with core.CodeConflict and the
 // reason email_taken.
 func (s *Store) CreateUser(ctx context.Context, u core.User) error {
 	_, err := s.read.Exec(ctx, `insert into app_user (user_id, email, name, role, groups, password_hash) values ($1, $2, $3, $4, $5, $6)`,

@@ -18,6 +18,8 @@ type Store interface {
 	RemoveWorkers(ctx context.Context, before time.Time, limit int) (int, error)
 	// RemoveAudit removes up to limit entries of the audit log from before a time, and returns how many.
 	RemoveAudit(ctx context.Context, before time.Time, limit int) (int, error)
+	// RemoveSessions removes up to limit refresh tokens that were good until before a time, and returns how many.
+	RemoveSessions(ctx context.Context, before time.Time, limit int) (int, error)
 	// KnownJobs returns those of the given jobs that there are.
 	KnownJobs(ctx context.Context, ids []uuid.UUID) ([]uuid.UUID, error)
 }
@@ -52,6 +54,8 @@ const (
 	rest  = 100 * time.Millisecond
 	// settled is how long a log without a job has not changed when it is removed: no worker can still write it.
 	settled = time.Hour
+	// expired is how long a refresh token is kept that is not good any more: its user may still be told so.
+	expired = 24 * time.Hour
 )
 
 // RunRows removes rows every hour until ctx ends; on one replica.
@@ -92,6 +96,7 @@ func (r *Remover) RemoveRows(ctx context.Context, now time.Time) (removed int, e
 		{r.Jobs, r.Store.RemoveTriggerHistory},
 		{r.Workers, r.Store.RemoveWorkers},
 		{r.Audit, r.Store.RemoveAudit},
+		{expired, r.Store.RemoveSessions},
 	} {
 		if kind.keep == 0 {
 			continue

@@ -183,3 +183,21 @@ func TestNothingGoesUnlessConfigured(t *testing.T) {
 		require.Zero(t, removed)
 	}
 }
+
+// Who does not come back leaves tokens behind, which would stay for good.
+func TestSessionsThatHaveExpiredGo(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.exec("insert into app_user (user_id, email, role) values ($1, 'ada@example.org', 'viewer')", uuid.Nil)
+	sessions := func(n int, expires time.Time) {
+		b.exec(`insert into refresh_token (hash, family_id, user_id, expires_at)
+			select decode(md5($3::text || i::text), 'hex'), gen_random_uuid(), $1, $2 from generate_series(1, $4::int) i`, uuid.Nil, expires, expires.String(), n)
+	}
+	sessions(1201, now.Add(-2*day))
+	sessions(2, now.Add(-23*time.Hour))
+	sessions(3, now.Add(time.Minute))
+	removed, err := b.RemoveRows(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, 1201, removed)
+	require.Equal(t, 5, b.count("refresh_token"))
+}

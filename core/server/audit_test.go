@@ -9,10 +9,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stroem/stroem/core"
 	apiv1 "github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/config"
 	"github.com/stroem/stroem/core/coretest"
+	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/version"
 )
 
@@ -100,4 +102,21 @@ func TestLoadsAreAudited(t *testing.T) {
 	_, total, err := api.Audit(t.Context(), client.AuditFilter{Action: "workspace.refresh"})
 	require.NoError(t, err)
 	require.Equal(t, 2, total, "whoever asked for it is in entries of their own")
+}
+
+func TestTheInitialUserIsAudited(t *testing.T) {
+	t.Parallel()
+	database := coretest.Postgres(t)
+	c := load(t, database, withUsers)
+	for range 2 { // who is there already is not made again
+		_, stop := start(t, c)
+		require.NoError(t, stop())
+	}
+	store, err := postgres.Open(t.Context(), database, 2)
+	require.NoError(t, err)
+	defer store.Close()
+	list, total, err := store.Audit(t.Context(), core.AuditFilter{Action: "user.create", Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, 1, total)
+	require.Equal(t, []any{core.ActorSystem, "root@example.org"}, []any{list[0].Actor.Type, list[0].Target})
 }

@@ -31,8 +31,12 @@ func (s *Server) identity(ctx context.Context, store *postgres.Store) (*identity
 	}
 	i.auth = auth.New(auth.Options{Store: store, Key: []byte(c.JWTSecret.Reveal()), Logger: s.logger})
 	if first := c.InitialUser; first != nil {
-		if err := i.auth.EnsureInitial(ctx, first.Email, first.Password.Reveal()); err != nil {
+		created, err := i.auth.EnsureInitial(ctx, first.Email, first.Password.Reveal())
+		if err != nil {
 			return nil, fmt.Errorf("create auth.initial_user: %w", err)
+		}
+		if created {
+			s.audit(ctx, store, "user.create", first.Email, core.AuditOK, map[string]any{"role": string(core.RoleAdmin)})
 		}
 	}
 	providers := providersOf(c)
@@ -80,6 +84,7 @@ func (i *identity) configure(c *httpapi.Config) {
 		c.PublicURL, _ = url.Parse(public) // which was checked with the configuration
 	}
 	if i.auth == nil {
+		c.Local = !i.config.InsecureNoAuth // or the configuration is refused
 		return
 	}
 	c.Auth, c.Passwords = i.auth, i.config.Auth.Passwords()

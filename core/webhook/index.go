@@ -80,14 +80,19 @@ func (x *Index) Find(ctx context.Context, name string) *Target {
 	return nil
 }
 
-// Warnings says which webhooks of a workspace share their name with enabled ones of others.
-func (x *Index) Warnings(ctx context.Context, workspace string) []string {
+// Warnings says which webhooks of a workspace share their name with enabled ones of others, to somebody who sees the tasks that
+// sees tells of: other webhooks of the workspace are passed over, and other workspaces not named.
+func (x *Index) Warnings(ctx context.Context, workspace string, sees func(workspace, task string) bool) []string {
 	var warnings []string
 	for name, targets := range x.current(ctx) {
 		var owners []string
 		mine := false
 		for _, t := range targets {
-			if t.Trigger.Enabled {
+			switch seen := sees(t.Workspace, t.Trigger.Task); {
+			case !t.Trigger.Enabled:
+			case !seen:
+				owners = append(owners, "a hidden one")
+			default:
 				owners = append(owners, t.Workspace)
 				mine = mine || t.Workspace == workspace
 			}

@@ -38,6 +38,8 @@ func hook(name string, enabled bool) *core.Trigger {
 	return &core.Trigger{Type: "webhook", Name: name, Task: "t", Enabled: enabled}
 }
 
+func seesAll(string, string) bool { return true }
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	w := &workspaces{loaded: map[string]*core.Workspace{"a": nil}, changed: make(chan struct{})}
@@ -48,14 +50,14 @@ func TestFind(t *testing.T) {
 	require.NotNil(t, found, "a change is noticed at once")
 	require.Equal(t, "b", found.Workspace)
 	require.Equal(t, "on-push", found.Name)
-	require.Empty(t, index.Warnings(t.Context(), "b"))
+	require.Empty(t, index.Warnings(t.Context(), "b", seesAll))
 	require.Same(t, found, index.Find(t.Context(), "push"), "nothing is made anew without a change")
 	w.load("a", map[string]*core.Trigger{"x": hook("push", false)})
 	require.Equal(t, "b", index.Find(t.Context(), "push").Workspace, "one that is disabled gives way")
 	w.load("a", map[string]*core.Trigger{"x": hook("push", true)})
 	require.Equal(t, "a", index.Find(t.Context(), "push").Workspace, "the first by name")
 	for _, workspace := range []string{"a", "b"} {
-		require.Equal(t, []string{"the webhook name 'push' is used in the workspaces a, b: requests go to a"}, index.Warnings(t.Context(), workspace))
+		require.Equal(t, []string{"the webhook name 'push' is used in the workspaces a, b: requests go to a"}, index.Warnings(t.Context(), workspace, seesAll))
 	}
 	require.Nil(t, index.Find(t.Context(), ""))
 }

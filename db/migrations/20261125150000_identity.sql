@@ -12,7 +12,8 @@ create table app_user (
   created_at    timestamptz not null default now(),
   last_login_at timestamptz
 );
-create unique index app_user_email on app_user (lower(email));
+-- In whatever language the database is: only A to Z are as a to z, as in core.FoldEmail.
+create unique index app_user_email on app_user (lower(email collate "C"));
 
 -- Who a user is at the providers that they sign in with.
 create table user_identity (
