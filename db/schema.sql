@@ -159,6 +159,23 @@ CREATE SEQUENCE job_step_block
     NO MAXVALUE
     CACHE 1;
 
+CREATE TABLE log_archive (
+    job_id uuid NOT NULL,
+    key text NOT NULL,
+    lines bigint NOT NULL,
+    archived_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE log_segment (
+    job_id uuid NOT NULL,
+    n integer NOT NULL,
+    replica_id uuid NOT NULL,
+    first_line bigint DEFAULT 1 NOT NULL,
+    lines bigint,
+    archived boolean DEFAULT false NOT NULL,
+    dropped boolean DEFAULT false NOT NULL
+);
+
 CREATE TABLE refresh_token (
     hash bytea NOT NULL,
     family_id uuid NOT NULL,
@@ -166,6 +183,12 @@ CREATE TABLE refresh_token (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     spent_at timestamp with time zone
+);
+
+CREATE TABLE replica (
+    replica_id uuid NOT NULL,
+    internal_url text DEFAULT ''::text NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE route (
@@ -304,8 +327,17 @@ ALTER TABLE ONLY job_step
 ALTER TABLE ONLY job_step
     ADD CONSTRAINT job_step_pkey PRIMARY KEY (step_id);
 
+ALTER TABLE ONLY log_archive
+    ADD CONSTRAINT log_archive_pkey PRIMARY KEY (job_id);
+
+ALTER TABLE ONLY log_segment
+    ADD CONSTRAINT log_segment_pkey PRIMARY KEY (job_id, n);
+
 ALTER TABLE ONLY refresh_token
     ADD CONSTRAINT refresh_token_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY replica
+    ADD CONSTRAINT replica_pkey PRIMARY KEY (replica_id);
 
 ALTER TABLE ONLY route
     ADD CONSTRAINT route_pkey PRIMARY KEY (route_id);
@@ -380,6 +412,8 @@ CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE
 
 CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
 
+CREATE INDEX log_segment_unarchived ON log_segment USING btree (replica_id, job_id) WHERE (NOT archived);
+
 CREATE INDEX refresh_token_expires ON refresh_token USING btree (expires_at);
 
 CREATE INDEX refresh_token_family ON refresh_token USING btree (family_id);
@@ -418,6 +452,12 @@ ALTER TABLE ONLY job_step
 
 ALTER TABLE ONLY job_step
     ADD CONSTRAINT job_step_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(route_id);
+
+ALTER TABLE ONLY log_archive
+    ADD CONSTRAINT log_archive_job_id_fkey FOREIGN KEY (job_id) REFERENCES job(job_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY log_segment
+    ADD CONSTRAINT log_segment_job_id_fkey FOREIGN KEY (job_id) REFERENCES job(job_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY refresh_token
     ADD CONSTRAINT refresh_token_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;

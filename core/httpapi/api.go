@@ -78,10 +78,10 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
-// Logs keeps the logs of jobs; see package joblog.
+// Logs keeps the logs of jobs; see package logs.
 type Logs interface {
 	Append(ctx context.Context, job uuid.UUID, step string, attempt int, first int64, ndjson []byte) error
-	Read(ctx context.Context, job uuid.UUID, q joblog.Query) (joblog.Page, error)
+	View(ctx context.Context, job uuid.UUID) (*joblog.View, error)
 	Wait(ctx context.Context, job uuid.UUID, after int64) error
 	Position(ctx context.Context, job uuid.UUID, step string, attempt int) (joblog.Position, error)
 }

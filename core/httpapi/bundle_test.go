@@ -25,6 +25,7 @@ import (
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/logs"
 	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/core/workspace"
@@ -182,10 +183,10 @@ func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle 
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, _ := coretest.Store(t)
 	eng := engine.New(store, ws, logger, engine.Config{WorkerTokens: workerTokens})
-	logs, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
+	stored, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
 	require.NoError(t, err)
-	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, logs: logs}
-	config := httpapi.Config{Engine: eng, Store: store, Logs: logs, Workspaces: ws, Logger: logger}
+	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, logs: stored}
+	config := httpapi.Config{Engine: eng, Store: store, Logs: &logs.Logs{Local: stored}, Workspaces: ws, Logger: logger}
 	for _, option := range options {
 		option(b, &config)
 	}
@@ -199,7 +200,7 @@ func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle 
 	t.Cleanup(func() {
 		cancel()
 		<-ran
-		require.NoError(t, logs.Close())
+		require.NoError(t, stored.Close())
 	})
 	b.serve()
 	return b

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core/api"
 	"github.com/stroem/stroem/core/joblog"
@@ -46,11 +47,20 @@ func (a *API) getLogs(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	page, err := a.Logs.Read(requestContext(c), id, lines)
+	page, err := a.readLog(requestContext(c), id, lines)
 	if err != nil {
 		return err
 	}
 	return c.JSON(api.Logs{Logs: string(page.Logs), From: page.From, Next: page.Next, Total: page.Total})
+}
+
+func (a *API) readLog(ctx context.Context, job uuid.UUID, q joblog.Query) (joblog.Page, error) {
+	v, err := a.Logs.View(ctx, job)
+	if err != nil {
+		return joblog.Page{}, err
+	}
+	defer func() { _ = v.Close() }() // only read from
+	return v.Read(ctx, q)
 }
 
 // waitForLine returns when the log has a line behind the given one, when the job has ended, or when ctx ends.

@@ -159,7 +159,7 @@ func (s *logStream) send(ctx context.Context) end {
 		}
 		over := s.ended.Load() // before the lines: what is written before the end is then seen
 		lost := running.Err() != nil && !over
-		page, err := s.api.Logs.Read(ctx, s.job, s.query)
+		page, err := s.api.readLog(ctx, s.job, s.query)
 		if err != nil {
 			return s.failed(ctx, err)
 		}

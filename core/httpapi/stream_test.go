@@ -236,6 +236,8 @@ func TestSlowViewer(t *testing.T) {
 	job := b.execute()
 	line := strings.Repeat("x", joblog.MaxLine-100)
 	slow := b.watch(job, "")
+	b.write(job, "a", "first")
+	slow.lines(1) // it is counted now
 	_, refused := b.open(job, "", nil)
 	requireError(t, refused, 503, "log streams are open")
 	const n = 1024 // 64 MiB, more than the kernel takes
@@ -244,7 +246,7 @@ func TestSlowViewer(t *testing.T) {
 	}
 	var next socket
 	require.Eventually(t, func() bool {
-		next, refused = b.open(job, "?from=1001", nil)
+		next, refused = b.open(job, "?from=1002", nil)
 		return refused.status == http.StatusSwitchingProtocols
 	}, time.Minute, 20*time.Millisecond, "the slow viewer is cut")
 	lines := next.lines(n - 1000)

@@ -8,15 +8,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
 )
-
-// indexEvery is how many lines apart the index knows offsets.
-const indexEvery = 1024
 
 // jobFile is the log of one job: its file, what is known about its lines, and who waits for more.
 type jobFile struct {
@@ -30,9 +28,7 @@ type jobFile struct {
 	loaded  bool
 	legacy  bool     // the file is one of plain text, only to be read
 	file    *os.File // open for appending; nil until there is something to append to
-	lines   int64
-	size    int64
-	index   []int64          // offsets of lines 1, 1+indexEvery, …; grows only
+	lines   indexer
 	next    map[string]int64 // by header: number of the next line of an attempt
 	changed chan struct{}    // closed when lines are added; nil if nobody waits
 }
@@ -64,7 +60,7 @@ func (j *jobFile) load() error {
 	}
 	torn, err := j.scan(file)
 	if err == nil && torn > 0 { // a write that a crash cut off; it was not acknowledged
-		err = file.Truncate(j.size)
+		err = file.Truncate(j.lines.index.Size)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -90,7 +86,7 @@ func (j *jobFile) loadLegacy() error {
 		return fmt.Errorf("read log: %w", err)
 	}
 	if torn > 0 {
-		j.note(1, torn)
+		j.lines.add(nil, torn)
 	}
 	j.legacy, j.loaded = true, true
 	return nil
@@ -98,7 +94,7 @@ func (j *jobFile) loadLegacy() error {
 
 // scan counts the lines in r and returns how many bytes follow the last newline.
 func (j *jobFile) scan(r io.Reader) (torn int64, err error) {
-	j.lines, j.size, j.index = 0, 0, nil
+	j.lines = indexer{}
 	reader := bufio.NewReaderSize(r, 64<<10)
 	var first []byte // of a line that does not fit the reader's buffer
 	for {
@@ -117,38 +113,28 @@ func (j *jobFile) scan(r io.Reader) (torn int64, err error) {
 			if first != nil {
 				part = first
 			}
-			j.count(part)
-			j.note(1, torn)
+			j.lines.add(j.count(part), torn)
 			torn, first = 0, nil
 		}
 	}
 }
 
-// note adds lines to the file's figures: lines of size bytes together, none of which an index entry falls inside of.
-func (j *jobFile) note(lines, size int64) {
-	if j.lines%indexEvery == 0 {
-		j.index = append(j.index, j.size)
-	}
-	j.lines += lines
-	j.size += size
-}
-
-// count adds a line of the file, or its start, to the numbers of its attempt.
-func (j *jobFile) count(line []byte) {
-	before, _, ok := bytes.Cut(line, []byte(streamKey))
+// count adds a line of the file, or its start, to the numbers of its attempt, and returns its header; nil if it has none.
+func (j *jobFile) count(line []byte) []byte {
+	header, _, ok := bytes.Cut(line, []byte(streamKey))
 	if !ok || !bytes.HasPrefix(line, []byte(stepKey)) {
-		return
+		return nil
 	}
-	header := before
 	if string(header) != serverHeader {
 		j.next[string(header)] = max(j.next[string(header)], 1) + 1
-		return
+		return header
 	}
 	if r, ok := parse(bytes.TrimSuffix(line, []byte("\n"))); ok {
-		if header, next, ok := parseGap(decodeString(r.line)); ok {
-			j.next[header] = next
+		if attempt, next, ok := parseGap(decodeString(r.line)); ok {
+			j.next[attempt] = next
 		}
 	}
+	return header
 }
 
 // append writes what is new in b with one write, and returns how much the log has grown by.
@@ -169,27 +155,29 @@ func (j *jobFile) append(b batch) (lines, size int64, err error) {
 	if b.lines == 0 {
 		return 0, 0, nil
 	}
-	after := max(next, b.first) + b.lines
+	var gap []byte
 	if b.first > next {
-		b.ndjson = append(gapLine(b, next), b.ndjson...)
+		gap = gapLine(b, next)
+		b.ndjson = append(slices.Clip(gap), b.ndjson...)
 	}
 	if err := j.write(b.ndjson); err != nil {
 		return 0, 0, err
 	}
-	linesBefore, sizeBefore := j.lines, j.size
+	before := j.lines.index
 	if string(b.header) != serverHeader {
-		j.next[string(b.header)] = after
+		j.next[string(b.header)] = max(next, b.first) + b.lines
 	}
-	for rest := b.ndjson; len(rest) > 0; {
-		end := bytes.IndexByte(rest, '\n') + 1
-		j.note(1, int64(end))
-		rest = rest[end:]
+	if len(gap) > 0 {
+		j.lines.add([]byte(serverHeader), int64(len(gap)))
+	}
+	for line := range bytes.Lines(b.ndjson[len(gap):]) {
+		j.lines.add(b.header, int64(len(line)))
 	}
 	if j.changed != nil {
 		close(j.changed)
 		j.changed = nil
 	}
-	return j.lines - linesBefore, j.size - sizeBefore, nil
+	return j.lines.index.Lines - before.Lines, j.lines.index.Size - before.Size, nil
 }
 
 // write appends data to the file, all of it or nothing.
@@ -201,23 +189,49 @@ func (j *jobFile) write(data []byte) error {
 		}
 		j.file = file
 		if j.legacy { // it is hidden from now on
-			j.legacy, j.lines, j.size, j.index = false, 0, 0, nil
+			j.legacy, j.lines = false, indexer{}
 		}
 	}
 	if _, err := j.file.Write(data); err != nil {
 		return &core.Error{
 			Code: core.CodeUnavailable, Reason: "log_unavailable", Message: "The log cannot be written",
-			Err: errors.Join(err, j.file.Truncate(j.size)),
+			Err: errors.Join(err, j.file.Truncate(j.lines.index.Size)),
 		}
 	}
 	return nil
+}
+
+// view is the log as it is now, together with the number of the next line of an attempt.
+func (j *jobFile) view(header string) (v *View, next int64, err error) {
+	index, name, next := j.snapshot(header)
+	if index.Lines == 0 {
+		return &View{}, next, nil
+	}
+	file, err := j.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+		return &View{}, next, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("open log: %w", err)
+	}
+	return &View{Index: index, Bytes: file, End: file.Close}, next, nil
+}
+
+func (j *jobFile) snapshot(header string) (index Index, name string, next int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	name = logName(j.id)
+	if j.legacy {
+		name = legacyName(j.id)
+	}
+	return j.lines.index, name, j.next[header]
 }
 
 // changedAfter returns a channel that is closed when there are more lines, or nil if there are some after the number.
 func (j *jobFile) changedAfter(after int64) <-chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.lines > after {
+	if j.lines.index.Lines > after {
 		return nil
 	}
 	if j.changed == nil {

@@ -3,9 +3,7 @@ package joblog
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,21 +37,18 @@ func (s *Store) Position(ctx context.Context, job uuid.UUID, step string, attemp
 	}
 	defer s.release(j)
 	header := appendHeader(nil, step, attempt)
-	snap, next := j.snapshotOf(string(header))
-	if next <= 1 || snap.lines == 0 {
-		return Position{}, nil
-	}
-	file, err := s.root.Open(snap.name)
-	if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
-		return Position{}, nil
-	}
+	v, next, err := j.view(string(header))
 	if err != nil {
-		return Position{}, fmt.Errorf("open log: %w", err)
+		return Position{}, err
 	}
-	defer func() { _ = file.Close() }()
+	defer func() { _ = v.Close() }() // only read from
+	if next <= 1 {
+		return Position{}, nil
+	}
+	q := Query{Step: step}
 	var k knownLines
-	reader := &lineReader{ctx: ctx, snap: snap, file: file}
-	err = reader.each(1, snap.lines, func(_ int64, line []byte) (bool, error) {
+	reader := &lineReader{ctx: ctx, view: v, match: newMatcher(q, &v.Index), query: q}
+	_, err = reader.each(1, v.Index.Lines, func(_ int64, line []byte) (bool, error) {
 		if r, ok := parse(line); ok && bytes.Equal(r.header, header) {
 			k.add(r)
 		}
@@ -63,13 +58,6 @@ func (s *Store) Position(ctx context.Context, job uuid.UUID, step string, attemp
 		return Position{}, fmt.Errorf("read log: %w", err)
 	}
 	return Position{Last: next - 1, Known: k.known()}, nil
-}
-
-// snapshotOf is a snapshot together with the number of the next line of an attempt.
-func (j *jobFile) snapshotOf(header string) (snapshot, int64) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.snapshotLocked(), j.next[header]
 }
 
 // knownLines counts the lines of an attempt from the last one with an output, if there is one, and those that have the

@@ -3,6 +3,7 @@ package joblog
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,7 @@ type Query struct {
 
 // Page is what a query found.
 type Page struct {
-	Logs  []byte // lines in storage format, each with its newline; nil after [Store.Copy]
+	Logs  []byte // lines in storage format, each with its newline; nil after [View.Copy]
 	From  int64  // number of the first line in Logs, or Next if there is none
 	Next  int64  // number from which to go on: behind the last line that was looked at
 	Total int64  // lines in the log, whether they match or not
@@ -29,12 +30,13 @@ type Page struct {
 // matcher tells which lines a query selects.
 type matcher struct {
 	query   Query
+	step    int32  // place of the step in the index
 	prefix  []byte // how a line of the step starts
 	escaped []byte // Query.Q as it stands in a line
 }
 
-func newMatcher(q Query) *matcher {
-	m := &matcher{query: q, escaped: appendEscaped(nil, []byte(q.Q))}
+func newMatcher(q Query, index *Index) *matcher {
+	m := &matcher{query: q, step: index.step(q.Step), escaped: appendEscaped(nil, []byte(q.Q))}
 	if q.Step != "" {
 		m.prefix = appendHeader(nil, q.Step, 1)
 	}
@@ -43,6 +45,11 @@ func newMatcher(q Query) *matcher {
 
 // all tells that every line matches.
 func (m *matcher) all() bool { return m.query.Step == "" && m.query.Stream == "" && m.query.Q == "" }
+
+// block tells whether lines of a block may match.
+func (m *matcher) block(b Block) bool {
+	return m.query.Step == "" || b.Steps == nil || slices.Contains(b.Steps, m.step)
+}
 
 // match looks at a line without its newline.
 func (m *matcher) match(line []byte) bool {

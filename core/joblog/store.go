@@ -139,6 +139,27 @@ func (s *Store) append(ctx context.Context, job uuid.UUID, b batch) error {
 	return err
 }
 
+// View returns the log of a job as it is now. A job without one has an empty one. The caller closes it.
+func (s *Store) View(_ context.Context, job uuid.UUID) (*View, error) {
+	j, err := s.acquire(job)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(j)
+	v, _, err := j.view("")
+	return v, err
+}
+
+// Read returns the lines that q selects, see [View.Read].
+func (s *Store) Read(ctx context.Context, job uuid.UUID, q Query) (Page, error) {
+	v, err := s.View(ctx, job)
+	if err != nil {
+		return Page{}, err
+	}
+	defer func() { _ = v.Close() }() // only read from
+	return v.Read(ctx, q)
+}
+
 // Wait returns when the log has lines after the given number, when ctx ends or when the store is closed.
 func (s *Store) Wait(ctx context.Context, job uuid.UUID, after int64) error {
 	j, err := s.acquire(job)

@@ -23,6 +23,7 @@ import (
 	"github.com/stroem/stroem/core/engine"
 	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/logs"
 	"github.com/stroem/stroem/core/metrics"
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/postgres"
@@ -107,7 +108,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if err != nil {
 		return err
 	}
-	var logs *joblog.Store
+	all := &logs.Logs{}
 	counted := &tally.Server{}
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
@@ -115,7 +116,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		WorkerTokens:     s.workerTokens(),
 		MaxStepBytes:     int64(s.config.LogStorage.MaxStepBytes), Seal: key, Tally: &counted.Engine,
 		Event: func(ctx context.Context, job uuid.UUID, text string) {
-			if err := logs.Event(ctx, job, text); err != nil {
+			if err := all.Event(ctx, job, text); err != nil {
 				s.logger.WarnContext(ctx, "an event is not in the log of its job", "job", job, "event", text, "error", err)
 			}
 		},
@@ -128,12 +129,13 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 			}
 		},
 	})
-	logs, err = joblog.Open(s.config.LogStorage.LocalDir, eng.JobMasker)
+	local, err := joblog.Open(s.config.LogStorage.LocalDir, eng.JobMasker)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, logs.Close()) }()
-	logs.Tally = &counted.Logs
+	defer func() { err = errors.Join(err, local.Close()) }()
+	local.Tally = &counted.Logs
+	all.Local = local
 	plugins := func() []api.Plugin { return describePlugins(host) }
 	figures := metrics.Handler(metrics.Options{Workers: store, Queue: store, Counted: counted, Plugins: plugins, Logger: s.logger})
 	stopMetrics, err := s.serveMetrics(ctx, figures)
@@ -142,7 +144,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	}
 	defer func() { err = errors.Join(err, stopMetrics()) }()
 	config := httpapi.Config{
-		Engine: eng, Store: store, Logs: logs, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
+		Engine: eng, Store: store, Logs: all, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
 		Logger: s.logger,
 		Policy: s.accessPolicy(), Proxies: s.trustedProxies(), WebhookRate: s.webhookRate(), Logins: ratelimit.NewLogins(s.config.Limits.LoginPerMinute),
 	}
@@ -166,7 +168,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	old := retention.New(retention.Options{
 		Jobs: time.Duration(s.config.Retention.JobDays) * 24 * time.Hour, Workers: time.Duration(s.config.Retention.WorkerHours) * time.Hour,
 		Audit: time.Duration(s.config.Retention.AuditDays) * 24 * time.Hour,
-		Store: store, Logs: logs, Logger: s.logger,
+		Store: store, Logs: local, Logger: s.logger,
 	})
 	leading := []func(context.Context){old.RunRows}
 	if !s.Manual {

@@ -1,0 +1,75 @@
+package joblog
+
+import (
+	"slices"
+	"strings"
+)
+
+// indexer makes the index of a log, line by line.
+type indexer struct {
+	index  Index
+	ids    map[string]int32 // by header: the place of its step
+	header string           // of the line before
+	open   []int32          // steps of the last block
+	mixed  bool             // the last block may hold lines of steps that are not in open
+}
+
+// add adds a line. An empty header stands for a line whose step is not known.
+func (x *indexer) add(header []byte, size int64) {
+	last := &x.index.last
+	if x.index.Lines == 0 || x.index.Lines+1-last.Line >= blockLines || x.index.Size+size-last.Offset > blockBytes {
+		x.begin()
+	}
+	x.index.Lines++
+	x.index.Size += size
+	if len(header) == 0 {
+		x.mixed = true
+	}
+	if x.mixed || len(x.open) > 0 && string(header) == x.header {
+		return
+	}
+	x.header = string(header)
+	id := x.id(x.header)
+	if slices.Contains(x.open, id) {
+		return
+	}
+	if x.open = append(x.open, id); len(x.open) > blockSteps {
+		x.mixed = true
+	}
+}
+
+// begin ends the last block and begins another one.
+func (x *indexer) begin() {
+	if x.index.Lines > 0 {
+		if !x.mixed {
+			x.index.last.Steps = slices.Clone(x.open)
+		}
+		x.index.blocks = append(x.index.blocks, x.index.last)
+	}
+	x.index.last = Block{Line: x.index.Lines + 1, Offset: x.index.Size}
+	x.open, x.mixed = x.open[:0], false
+}
+
+// id returns the place of the step of a header.
+func (x *indexer) id(header string) int32 {
+	id, ok := x.ids[header]
+	if ok {
+		return id
+	}
+	name := stepOf(header)
+	if id = x.index.step(name); id < 0 {
+		id = int32(len(x.index.Steps)) //nolint:gosec // as many as the job has steps
+		x.index.Steps = append(x.index.Steps, name)
+	}
+	if x.ids == nil {
+		x.ids = map[string]int32{}
+	}
+	x.ids[header] = id
+	return id
+}
+
+// stepOf returns the name of the step in a header.
+func stepOf(header string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(header, stepKey), `",`)
+	return decodeString([]byte(name))
+}
