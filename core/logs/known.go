@@ -35,6 +35,12 @@ type attempt struct {
 	n    int
 }
 
+func newKnownLog(list []core.LogSegment) *knownLog {
+	log := &knownLog{segments: list, starts: map[attempt]int64{}}
+	log.life, log.end = context.WithCancel(context.Background())
+	return log
+}
+
 func (k *knownLog) last() core.LogSegment { return k.segments[len(k.segments)-1] }
 
 func (k *known) get(job uuid.UUID) *knownLog {
@@ -78,8 +84,7 @@ func (k *known) learn(ctx context.Context, job uuid.UUID, ask func(context.Conte
 		if len(list) == 0 {
 			return nil, nil
 		}
-		log := &knownLog{segments: list, starts: map[attempt]int64{}}
-		log.life, log.end = context.WithCancel(context.WithoutCancel(ctx))
+		log := newKnownLog(list)
 		k.mu.Lock()
 		if k.changes == changes {
 			if len(k.jobs) >= maxKnown {

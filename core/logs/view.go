@@ -23,7 +23,13 @@ func (l *Logs) View(ctx context.Context, job uuid.UUID) (*joblog.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return joblog.Join(views...), nil
+	v := joblog.Join(views...)
+	next := int64(1)
+	for _, part := range views {
+		v.Starts = append(v.Starts, next)
+		next += part.Index.Lines
+	}
+	return v, nil
 }
 
 // parts returns the views of the segments, and where they are; nil: there are none, and there is one view of what else is here.
@@ -145,10 +151,10 @@ func (l *Logs) wait(ctx context.Context, job uuid.UUID, after int64) (more bool,
 	}
 	life, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(log.life, cancel)()
+	defer context.AfterFunc(log.life, cancel)() //nolint:contextcheck // it is what is known that ends
 	last := log.last()
 	if last.N > 1 {
-		views, now, err := l.parts(life, job)
+		views, now, err := l.parts(ctx, job)
 		if err != nil {
 			return false, err
 		}
