@@ -41,6 +41,11 @@ func newKnownLog(list []core.LogSegment) *knownLog {
 	return log
 }
 
+// gone tells whether a replica was gone, which may be back.
+func (k *knownLog) gone() bool {
+	return slices.ContainsFunc(k.segments, func(s core.LogSegment) bool { return s.Gone })
+}
+
 func (k *knownLog) last() core.LogSegment { return k.segments[len(k.segments)-1] }
 
 func (k *known) get(job uuid.UUID) *knownLog {
@@ -58,16 +63,6 @@ func (k *known) forget(jobs ...uuid.UUID) {
 			log.end()
 			delete(k.jobs, job)
 		}
-	}
-}
-
-// drop forgets what was known, unless something else is known by now.
-func (k *known) drop(job uuid.UUID, log *knownLog) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if log != nil && k.jobs[job] == log {
-		log.end()
-		delete(k.jobs, job)
 	}
 }
 

@@ -36,7 +36,7 @@ func (l *Logs) View(ctx context.Context, job uuid.UUID) (*joblog.View, error) {
 func (l *Logs) parts(ctx context.Context, job uuid.UUID) ([]*joblog.View, *knownLog, error) {
 	log, fresh := l.known.get(job), false
 	for range tries {
-		if log == nil {
+		if log == nil || fresh || log.gone() {
 			var err error
 			if log, err = l.ask(ctx, job); err != nil {
 				return nil, nil, err
@@ -51,10 +51,9 @@ func (l *Logs) parts(ctx context.Context, job uuid.UUID) ([]*joblog.View, *known
 		if !errors.Is(err, errStale) {
 			return views, log, err
 		}
-		l.known.drop(job, log)
-		log = nil
+		fresh = true
 	}
-	return nil, nil, &core.Error{Code: core.CodeUnavailable, Reason: "log_unavailable", Message: "The log is being moved: try again in a moment"}
+	return nil, nil, errMoving
 }
 
 // partsOf fails with errStale if the segments may not be all, unless they are fresh from the database.
@@ -68,6 +67,10 @@ func (l *Logs) partsOf(ctx context.Context, log *knownLog, fresh bool) (views []
 		}
 	}()
 	for i, segment := range log.segments {
+		if segment.Gone && segment.Replica != l.ID { // it would take long to find that it does not answer
+			views = append(views, missing(segment, l.linesOf(log, i)))
+			continue
+		}
 		v, last, err := l.part(ctx, segment)
 		end := i == len(log.segments)-1
 		switch {
@@ -75,8 +78,6 @@ func (l *Logs) partsOf(ctx context.Context, log *knownLog, fresh bool) (views []
 			err = errStale
 		case core.ErrorCode(err) == core.CodeUnavailable && !fresh:
 			err = errStale // what is known of the replica may not be true any more
-		case core.ErrorCode(err) == core.CodeUnavailable && segment.Gone:
-			v, err = missing(segment, l.linesOf(log, i)), nil
 		}
 		if err != nil {
 			if v != nil {
@@ -123,8 +124,11 @@ func (l *Logs) Wait(ctx context.Context, job uuid.UUID, after int64) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case core.ErrorCode(err) == core.CodeUnavailable:
-			l.known.drop(job, l.known.get(job))
 			pause(ctx, again)
+			_, err = l.ask(ctx, job)
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
 		case err != nil || more:
 			return err
 		}
