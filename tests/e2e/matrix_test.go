@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -124,9 +125,11 @@ func newMatrix(t *testing.T, program, point string) *matrix {
 	t.Helper()
 	m := &matrix{database: coretest.Postgres(t), notes: t.TempDir(), jobs: map[string]string{}}
 	files := workspace(t, strings.ReplaceAll(matrixWorkspace, "DIR", m.notes))
-	extra := settings{"db": settings{"url": m.database, "max_connections": 4}, "secrets": oneKey}
+	recovery := maps.Clone(soon) // the first server, which keeps the logs, is not started again
+	extra := settings{"db": settings{"url": m.database, "max_connections": 4}, "secrets": oneKey, "recovery": recovery}
 	if strings.HasPrefix(point, "sweep.") {
-		extra["recovery"] = hasty["recovery"]
+		hurry, _ := hasty["recovery"].(settings)
+		maps.Copy(recovery, hurry)
 	}
 	m.first = configure(t, m.database, files, extra)
 	m.first.serverProgram, m.first.serverEnv = program, []string{failpoint.Variable + "=" + point}
