@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
@@ -80,8 +81,13 @@ func (s *Server) internalURL(address net.Addr) string {
 	return "http://" + address.String()
 }
 
+// leaveLimit bounds how long the end of a server waits for the database.
+const leaveLimit = 2 * time.Second
+
 // leave lets the other replicas take over the logs that are kept here soon.
 func (s *Server) leave(ctx context.Context, all *logs.Logs, url string) {
+	ctx, cancel := context.WithTimeout(ctx, leaveLimit)
+	defer cancel()
 	if err := all.Leave(ctx, url); err != nil {
 		s.logger.WarnContext(ctx, "the other replicas do not know that this one has ended", "error", err)
 	}
