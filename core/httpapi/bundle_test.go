@@ -194,7 +194,7 @@ func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle 
 	require.NoError(t, all.Join(t.Context(), ""))
 	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, logs: all}
 	config := httpapi.Config{Engine: eng, Store: store, Logs: all, Segments: all, Workspaces: ws, Logger: logger}
-	config.Replicas = replica.Guard{Key: replicasKey, ID: all.ID}
+	config.Replicas = replica.Guard{Keys: []replica.Key{replicasKey}, ID: all.ID}
 	for _, option := range options {
 		option(b, &config)
 	}

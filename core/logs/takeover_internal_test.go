@@ -17,7 +17,7 @@ import (
 func TestLinesAreHandedToTheReplicaThatKeepsTheLog(t *testing.T) {
 	t.Parallel()
 	store, conn := database(t)
-	c := newCluster(t, t.Context(), store, conn, t.TempDir(), 3)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 3)
 	job := c.job()
 	for i, m := range append(c.replicas, c.replicas...) {
 		require.NoError(t, m.logs.Append(t.Context(), job, "a", 1, int64(i+1), batch("a", int64(i+1), int64(i+1))))
@@ -45,7 +45,7 @@ func TestLinesAreHandedToTheReplicaThatKeepsTheLog(t *testing.T) {
 func TestReplicaThatStoodStill(t *testing.T) {
 	t.Parallel()
 	store, conn := database(t)
-	c := newCluster(t, t.Context(), store, conn, t.TempDir(), 2)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 2)
 	old, next := c.replicas[0], c.replicas[1]
 	job := c.job()
 	require.NoError(t, old.logs.Append(t.Context(), job, "a", 1, 1, batch("a", 1, 2)))
@@ -75,7 +75,7 @@ func TestReplicaThatStoodStill(t *testing.T) {
 func TestLogOfAReplicaThatIsGone(t *testing.T) {
 	t.Parallel()
 	store, conn := database(t)
-	c := newCluster(t, t.Context(), store, conn, t.TempDir(), 2)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 2)
 	old, next := c.replicas[0], c.replicas[1]
 	job := c.job()
 	require.NoError(t, old.logs.Append(t.Context(), job, "a", 1, 1, batch("a", 1, 3)))
@@ -132,7 +132,7 @@ func (c *counted) Index(ctx context.Context, of core.LogSegment, known IndexQuer
 func TestManyWaitWithOneQuestion(t *testing.T) {
 	t.Parallel()
 	store, conn := database(t)
-	c := newCluster(t, t.Context(), store, conn, t.TempDir(), 2)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 2)
 	keeper, here := c.replicas[0], c.replicas[1]
 	peers := &counted{member: here}
 	here.logs.Peers = peers
@@ -160,7 +160,7 @@ func TestManyWaitWithOneQuestion(t *testing.T) {
 func TestWaitingGoesOnWhereTheLogDoes(t *testing.T) {
 	t.Parallel()
 	store, conn := database(t)
-	c := newCluster(t, t.Context(), store, conn, t.TempDir(), 2)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 2)
 	old, next := c.replicas[0], c.replicas[1]
 	job := c.job()
 	require.NoError(t, old.logs.Append(t.Context(), job, "a", 1, 1, batch("a", 1, 3)))
@@ -182,7 +182,7 @@ func TestWaitingGoesOnWhereTheLogDoes(t *testing.T) {
 func TestLogsOfOlderVersions(t *testing.T) {
 	t.Parallel()
 	store, conn := database(t)
-	c := newCluster(t, t.Context(), store, conn, t.TempDir(), 2)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 2)
 	job, gone := c.job(), c.job()
 	_, err := conn.Exec(t.Context(), "delete from job where job_id = $1", gone)
 	require.NoError(t, err)

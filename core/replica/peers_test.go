@@ -84,7 +84,7 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			to := serve(t, &other{Guard: replica.Guard{Key: key, ID: uuid.New()}, change: c.change})
+			to := serve(t, &other{Guard: replica.Guard{Keys: []replica.Key{key}, ID: uuid.New()}, change: c.change})
 			err := peers(t, c.key, nil).Append(t.Context(), to, "a", 1, 1, []byte("x\n"))
 			if c.want == "" {
 				require.NoError(t, err)
@@ -96,6 +96,17 @@ func TestForgedRequestsAreRefused(t *testing.T) {
 	}
 }
 
+// TestWhileAKeyIsReplaced has a replica that still has the old one as its own.
+func TestWhileAKeyIsReplaced(t *testing.T) {
+	t.Parallel()
+	next := replica.Key("the next key")
+	to := serve(t, &other{Guard: replica.Guard{Keys: []replica.Key{key, next}, ID: uuid.New()}})
+	for _, with := range []replica.Key{key, next} {
+		require.NoError(t, peers(t, with, nil).Event(t.Context(), to, "x"))
+	}
+	require.Error(t, peers(t, replica.Key("another key"), nil).Event(t.Context(), to, "x"))
+}
+
 func cut(r *http.Request, header string) {
 	value := r.Header.Get(header)
 	r.Header.Set(header, value[:len(value)/2])
@@ -104,7 +115,7 @@ func cut(r *http.Request, header string) {
 // TestAddressOfAnotherReplica asks one replica for another one's, as happens when an address is given to another machine.
 func TestAddressOfAnotherReplica(t *testing.T) {
 	t.Parallel()
-	to := serve(t, &other{Guard: replica.Guard{Key: key, ID: uuid.New()}})
+	to := serve(t, &other{Guard: replica.Guard{Keys: []replica.Key{key}, ID: uuid.New()}})
 	to.Replica = uuid.New()
 	err := peers(t, key, nil).Event(t.Context(), to, "x")
 	require.Equal(t, core.CodeUnavailable, core.ErrorCode(err))
@@ -131,7 +142,7 @@ func TestWhatAnotherReplicaSays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			to := serve(t, &other{Guard: replica.Guard{Key: key, ID: uuid.New()}, status: c.status, answer: c.answer})
+			to := serve(t, &other{Guard: replica.Guard{Keys: []replica.Key{key}, ID: uuid.New()}, status: c.status, answer: c.answer})
 			err := peers(t, key, nil).Append(t.Context(), to, "a", 1, 1, []byte("x\n"))
 			var told *core.Error
 			require.ErrorAs(t, err, &told)
@@ -139,7 +150,7 @@ func TestWhatAnotherReplicaSays(t *testing.T) {
 			require.Equal(t, c.reason, told.Reason)
 		})
 	}
-	to := serve(t, &other{Guard: replica.Guard{Key: key, ID: uuid.New()}, answer: "short"})
+	to := serve(t, &other{Guard: replica.Guard{Keys: []replica.Key{key}, ID: uuid.New()}, answer: "short"})
 	err := peers(t, key, nil).ReadAt(t.Context(), to, 1, make([]byte, 10), 0)
 	require.Equal(t, core.CodeUnavailable, core.ErrorCode(err), "less than was asked for")
 	to.URL = "http://127.0.0.1:1"
@@ -149,7 +160,7 @@ func TestWhatAnotherReplicaSays(t *testing.T) {
 
 func TestOverTLS(t *testing.T) {
 	t.Parallel()
-	o := &other{Guard: replica.Guard{Key: key, ID: uuid.New()}, answer: "7"}
+	o := &other{Guard: replica.Guard{Keys: []replica.Key{key}, ID: uuid.New()}, answer: "7"}
 	server := httptest.NewTLSServer(o)
 	t.Cleanup(server.Close)
 	to := core.LogSegment{Job: uuid.New(), N: 1, Replica: o.ID, URL: server.URL}

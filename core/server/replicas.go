@@ -21,20 +21,24 @@ import (
 // replicas are this server and the others on the same database.
 type replicas struct {
 	self  *replica.Identity
-	key   replica.Key
+	keys  []replica.Key // our own first
 	peers *replica.Peers
 }
 
 func (s *Server) replicas(self *replica.Identity, key *seal.Key) (*replicas, error) {
-	shared, err := key.Derive("requests of replicas")
+	derived, err := key.Derive("requests of replicas")
 	if err != nil {
 		return nil, err
+	}
+	keys := make([]replica.Key, len(derived))
+	for i := range derived {
+		keys[i] = derived[i]
 	}
 	config, err := s.peerTLS()
 	if err != nil {
 		return nil, err
 	}
-	return &replicas{self: self, key: shared, peers: replica.NewPeers(shared, config)}, nil
+	return &replicas{self: self, keys: keys, peers: replica.NewPeers(keys[0], config)}, nil
 }
 
 // peerTLS trusts, besides what the system does, what stands in the file of our own certificate: often that is the others', too, or
@@ -63,7 +67,7 @@ func (r *replicas) logs(s *Server, local *joblog.Store, store *postgres.Store) *
 }
 
 func (r *replicas) configure(c *httpapi.Config, all *logs.Logs) {
-	c.Logs, c.Segments, c.Replicas = all, all, replica.Guard{Key: r.key, ID: r.self.ID}
+	c.Logs, c.Segments, c.Replicas = all, all, replica.Guard{Keys: r.keys, ID: r.self.ID}
 }
 
 // internalURL is where other replicas reach this one: as configured, or at the address that it listens on if that is a certain one.
