@@ -24,10 +24,12 @@ func (l *Logs) View(ctx context.Context, job uuid.UUID) (*joblog.View, error) {
 		return nil, err
 	}
 	v := joblog.Join(views...)
-	next := int64(1)
+	next := joblog.Start{Line: 1}
 	for _, part := range views {
+		next.Version = part.Version
 		v.Starts = append(v.Starts, next)
-		next += part.Index.Lines
+		next.Line += part.Index.Lines
+		next.Offset += part.Index.Size
 	}
 	return v, nil
 }
