@@ -205,6 +205,51 @@ func TestLogsOfOlderVersions(t *testing.T) {
 	require.Equal(t, core.CodeNotFound, core.ErrorCode(err))
 }
 
+// TestServerThatLeaves is taken over from sooner.
+func TestServerThatLeaves(t *testing.T) {
+	t.Parallel()
+	store, conn := database(t)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 1)
+	m := c.replicas[0]
+	left := func() (seconds float64) {
+		require.NoError(t, conn.QueryRow(t.Context(), "select extract(epoch from valid_until - now()) from replica").Scan(&seconds))
+		return seconds
+	}
+	require.InDelta(t, life.Seconds(), left(), 60)
+	require.NoError(t, m.logs.Leave(t.Context(), ""))
+	require.InDelta(t, life.Seconds()/6, left(), 60)
+	require.Equal(t, errLapsed, m.logs.Append(t.Context(), c.job(), "a", 1, 1, batch("a", 1, 1)))
+}
+
+// TestRunKeepsTheLease renews it, and closes what others have gone on from.
+func TestRunKeepsTheLease(t *testing.T) {
+	t.Parallel()
+	store, conn := database(t)
+	c := newCluster(t.Context(), t, store, conn, t.TempDir(), 2)
+	old, next := c.replicas[0], c.replicas[1]
+	job := c.job()
+	require.NoError(t, old.logs.Append(t.Context(), job, "a", 1, 1, batch("a", 1, 2)))
+	old.isolated = true
+	old.expire()
+	require.NoError(t, next.logs.Append(t.Context(), job, "a", 1, 2, batch("a", 2, 3)))
+	old.isolated = false
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		old.logs.Run(ctx, old.id.String())
+	}()
+	require.Eventually(t, func() bool {
+		segments, err := store.LogSegments(t.Context(), job)
+		return err == nil && segments[0].Lines >= 0
+	}, time.Minute, 10*time.Millisecond)
+	cancel()
+	<-ran
+	require.True(t, old.logs.lease.holds())
+	texts, _ := old.read(job)
+	require.Equal(t, numbers(3), texts["a"])
+}
+
 func TestLeaseRunsOut(t *testing.T) {
 	t.Parallel()
 	var l lease

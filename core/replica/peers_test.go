@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,6 +158,36 @@ func TestWhatAnotherReplicaSays(t *testing.T) {
 	to.URL = "http://127.0.0.1:1"
 	_, err = peers(t, key, nil).Next(t.Context(), to, "a", 1)
 	require.Equal(t, core.CodeUnavailable, core.ErrorCode(err), "nobody is there")
+}
+
+// TestReplicaThatDoesNotAnswer is waited for once, and not by each who asks.
+func TestReplicaThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	o := &other{Guard: replica.Guard{Keys: []replica.Key{key}, ID: uuid.New()}, answer: "7"}
+	o.change = func(r *http.Request, _ *[]byte) {
+		if asked.Add(1) == 1 {
+			<-r.Context().Done() // the caller gives up
+		}
+	}
+	to, p := serve(t, o), peers(t, key, nil)
+	_, err := p.Next(t.Context(), to, "a", 1)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for range 100 {
+		_, err = p.Next(t.Context(), to, "a", 1)
+		require.ErrorContains(t, err, "it did not answer a moment ago")
+	}
+	require.EqualValues(t, 1, asked.Load())
+	require.Eventually(t, func() bool {
+		next, err := p.Next(t.Context(), to, "a", 1)
+		return err == nil && next == 7
+	}, 10*time.Second, 10*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = p.Next(ctx, to, "a", 1)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = p.Next(t.Context(), to, "a", 1)
+	require.NoError(t, err, "one who does not wait any more is no reason")
 }
 
 func TestOverTLS(t *testing.T) {
