@@ -86,7 +86,7 @@ func (j *jobFile) loadLegacy() error {
 		return fmt.Errorf("read log: %w", err)
 	}
 	if torn > 0 {
-		j.lines.add(nil, torn)
+		j.lines.add(nil, nil, torn)
 	}
 	j.legacy, j.loaded = true, true
 	return nil
@@ -113,7 +113,7 @@ func (j *jobFile) scan(r io.Reader) (torn int64, err error) {
 			if first != nil {
 				part = first
 			}
-			j.lines.add(j.count(part), torn)
+			j.lines.add(j.count(part), part, torn)
 			torn, first = 0, nil
 		}
 	}
@@ -168,10 +168,10 @@ func (j *jobFile) append(b batch) (lines, size int64, err error) {
 		j.next[string(b.header)] = max(next, b.first) + b.lines
 	}
 	if len(gap) > 0 {
-		j.lines.add([]byte(serverHeader), int64(len(gap)))
+		j.lines.add([]byte(serverHeader), gap, int64(len(gap)))
 	}
 	for line := range bytes.Lines(b.ndjson[len(gap):]) {
-		j.lines.add(b.header, int64(len(line)))
+		j.lines.add(b.header, line, int64(len(line)))
 	}
 	if j.changed != nil {
 		close(j.changed)

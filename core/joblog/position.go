@@ -45,9 +45,11 @@ func (s *Store) Position(ctx context.Context, job uuid.UUID, step string, attemp
 	if next <= 1 {
 		return Position{}, nil
 	}
-	q := Query{Step: step}
 	var k knownLines
-	reader := &lineReader{ctx: ctx, view: v, match: newMatcher(q, &v.Index), query: q}
+	reader, err := newLineReader(ctx, v, &Query{Step: step})
+	if err != nil {
+		return Position{}, err
+	}
 	_, err = reader.each(1, v.Index.Lines, func(_ int64, line []byte) (bool, error) {
 		if r, ok := parse(line); ok && bytes.Equal(r.header, header) {
 			k.add(r)
