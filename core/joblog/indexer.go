@@ -16,6 +16,22 @@ type indexer struct {
 	hazy   bool             // the time of a line of the last block is not known
 }
 
+// resumed is an indexer that goes on behind an index.
+func resumed(index Index) indexer {
+	x := indexer{index: index, open: slices.Clone(index.last.Steps), mixed: index.last.Steps == nil, hazy: !index.last.timed()}
+	x.index.last.Steps = nil // until the block ends
+	return x
+}
+
+// whole is the index with the steps of its last block.
+func (x *indexer) whole() Index {
+	index := x.index
+	if index.Lines > 0 && !x.mixed {
+		index.last.Steps = slices.Clone(x.open)
+	}
+	return index
+}
+
 // add adds a line, given as it is or as far as its time. Its header is empty if its step is not known.
 func (x *indexer) add(header, line []byte, size int64) {
 	last := &x.index.last

@@ -50,11 +50,11 @@ func (s *Store) Position(ctx context.Context, job uuid.UUID, step string, attemp
 	if err != nil {
 		return Position{}, err
 	}
-	_, err = reader.each(1, v.Index.Lines, func(_ int64, line []byte) (bool, error) {
+	_, err = reader.each(1, v.Index.Lines, func(_ int64, line []byte) (verdict, error) {
 		if r, ok := parse(line); ok && bytes.Equal(r.header, header) {
 			k.add(r)
 		}
-		return true, nil
+		return goOn, nil
 	})
 	if err != nil {
 		return Position{}, fmt.Errorf("read log: %w", err)

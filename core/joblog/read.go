@@ -61,10 +61,21 @@ func (r *lineReader) begin() {
 // late tells whether it is over.
 func (r *lineReader) late() bool { return !r.until.IsZero() && !time.Now().Before(r.until) }
 
-// each calls yield for the lines from number from to number to, without their newlines, until it returns false or it is late;
-// one block is looked at in any case. Lines that cannot match may be passed over. next is behind the last line that was taken
-// or passed over.
-func (r *lineReader) each(from, to int64, yield func(number int64, line []byte) (bool, error)) (next int64, err error) {
+// verdict is what becomes of reading after a line.
+type verdict int
+
+const (
+	goOn verdict = iota
+	stopBehind
+	stopBefore // the line is not taken
+)
+
+// yieldFunc gets lines with their numbers and without their newlines.
+type yieldFunc func(number int64, line []byte) (verdict, error)
+
+// each calls yield for the lines from number from to number to, until it is told to stop or it is late; one block is looked at in
+// any case. Lines that cannot match may be passed over. next is behind the last line that was taken or passed over.
+func (r *lineReader) each(from, to int64, yield yieldFunc) (next int64, err error) {
 	index := &r.view.Index
 	lines := lineScanner{view: r.view}
 	next = from
@@ -97,9 +108,7 @@ func (r *lineReader) each(from, to int64, yield func(number int64, line []byte) 
 }
 
 // block is each within one block, at whose first line the scanner is.
-func (r *lineReader) block(
-	lines *lineScanner, i int, from, to int64, yield func(number int64, line []byte) (bool, error),
-) (next int64, more bool, err error) {
+func (r *lineReader) block(lines *lineScanner, i int, from, to int64, yield yieldFunc) (next int64, more bool, err error) {
 	index := &r.view.Index
 	whole := to >= index.end(i)-1
 	to = min(to, index.end(i)-1)
@@ -119,8 +128,11 @@ func (r *lineReader) block(
 			if number < from {
 				continue
 			}
-			if more, err := yield(number, line); err != nil || !more {
+			switch what, err := yield(number, line); {
+			case err != nil || what == stopBefore:
 				return number, false, err
+			case what == stopBehind:
+				return number + 1, false, nil
 			}
 		}
 	}
@@ -131,16 +143,13 @@ func (r *lineReader) block(
 func (r *lineReader) copy(w io.Writer, from int64) (page Page, err error) {
 	page.Total = r.view.Index.Lines
 	var lines, size int64
-	page.Next, err = r.each(from, page.Total, func(number int64, line []byte) (bool, error) {
-		if r.query.Limit > 0 && lines == r.query.Limit {
-			return false, nil
-		}
+	page.Next, err = r.each(from, page.Total, func(number int64, line []byte) (verdict, error) {
 		if !r.match.match(line) {
-			return true, nil
+			return goOn, nil
 		}
 		length := int64(len(line) + 1)
 		if r.query.Bytes > 0 && lines > 0 && size+length > r.query.Bytes {
-			return false, nil
+			return stopBefore, nil
 		}
 		if lines == 0 {
 			page.From = number
@@ -148,10 +157,15 @@ func (r *lineReader) copy(w io.Writer, from int64) (page Page, err error) {
 		lines++
 		size += length
 		if _, err := w.Write(line); err != nil {
-			return false, err
+			return stopBefore, err
 		}
-		_, err := w.Write([]byte{'\n'})
-		return true, err
+		if _, err := w.Write([]byte{'\n'}); err != nil {
+			return stopBefore, err
+		}
+		if lines == r.query.Limit {
+			return stopBehind, nil
+		}
+		return goOn, nil
 	})
 	if lines == 0 {
 		page.From = page.Next
@@ -170,11 +184,11 @@ func (r *lineReader) tailStart(n int64) (int64, error) {
 	for i := index.Blocks() - 1; i >= 0 && (start > index.Lines || !r.late()); i-- {
 		end := index.end(i)
 		var numbers []int64
-		_, err := r.each(index.Block(i).Line, end-1, func(number int64, line []byte) (bool, error) {
+		_, err := r.each(index.Block(i).Line, end-1, func(number int64, line []byte) (verdict, error) {
 			if r.match.match(line) {
 				numbers = append(numbers, number)
 			}
-			return true, nil
+			return goOn, nil
 		})
 		if err != nil {
 			return 0, err

@@ -98,7 +98,7 @@ func (s *lineScanner) fill() error {
 	s.buffer = s.store[: have+more : cap(s.store)]
 	n, err := s.view.Bytes.ReadAt(s.buffer[have:], s.offset)
 	if n < more {
-		if err == nil || err == io.EOF { //nolint:errorlint // readers return it bare
+		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
 		s.buffer = s.buffer[:have]

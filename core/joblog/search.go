@@ -32,20 +32,26 @@ func (v *View) Search(ctx context.Context, q Query, hit func(*Hit) error, looked
 	}
 	r.looked = looked
 	var size int64
-	found.Next, err = r.each(from, found.Total, func(number int64, line []byte) (bool, error) {
+	found.Next, err = r.each(from, found.Total, func(number int64, line []byte) (verdict, error) {
 		if !r.match.match(line) {
-			return true, nil
+			return goOn, nil
 		}
-		if q.Limit > 0 && found.Hits == q.Limit || q.Bytes > 0 && found.Hits > 0 && size+int64(len(line)) > q.Bytes {
-			return false, nil
+		if q.Bytes > 0 && found.Hits > 0 && size+int64(len(line)) > q.Bytes {
+			return stopBefore, nil
 		}
-		found.Hits++
-		size += int64(len(line))
 		h := Hit{Number: number, Line: ParseLine(line)}
 		if r.match.text != nil {
 			h.Matches = r.match.text.matches([]byte(h.Line.Text))
 		}
-		return true, hit(&h)
+		if err := hit(&h); err != nil {
+			return stopBefore, err
+		}
+		found.Hits++
+		size += int64(len(line))
+		if found.Hits == q.Limit {
+			return stopBehind, nil
+		}
+		return goOn, nil
 	})
 	found.Complete = found.Next > found.Total
 	if err != nil {

@@ -58,7 +58,7 @@ func BenchmarkOpen(b *testing.B) {
 		require.NoError(b, err)
 		page, err := s.Read(b.Context(), job, joblog.Query{Tail: 10})
 		require.NoError(b, err)
-		b.SetBytes(page.Total)
+		require.Greater(b, page.Total, int64(1000))
 	}
 	require.NoError(b, s.Close())
 }

@@ -37,11 +37,30 @@ func search(t *testing.T, s *joblog.Store, job uuid.UUID, q joblog.Query) (hits 
 // stored.
 func FuzzSearch(f *testing.F) {
 	for _, seed := range []struct{ text, q string }{
-		{"hello", "ell"}, {`say "hi"`, `"`}, {`C:\new`, `\n`}, {"a\tb", "\t"}, {"\x1b[31mred\x1b[0m", "\x1b[0m"},
-		{`","line":"`, `line":"`}, {`{"step":"b","stream":"stdout","ts":"","line":"x"}`, `"line":"x"}`}, {"Größe", "ö"},
-		{"\u2028\u2029", "\u2029"}, {"\U0001F600", "\U0001F600"}, {"a/b", "/"}, {"aaaa", "aa"}, {"\\u0041", "A"}, {"A", "\\u0041"},
-		{"x=12ms", `\d+ms`}, {"x=12ms", `^x=(1|2)`}, {"ab\ncd", `(?m)^c`}, {"abc", `a.c|z`}, {"abc", "b*"}, {"K\u212A", "(?i)k"}, {"x", "("},
-		{"\uFFFD", "\uFFFD"}, {"", "x"}, {"İ", "i"},
+		{"hello", "ell"},
+		{`say "hi"`, `"`},
+		{`C:\new`, `\n`},
+		{"a\tb", "\t"},
+		{"\x1b[31mred\x1b[0m", "\x1b[0m"},
+		{`","line":"`, `line":"`},
+		{`{"step":"b","stream":"stdout","ts":"","line":"x"}`, `"line":"x"}`},
+		{"Größe", "ö"},
+		{"\u2028\u2029", "\u2029"},
+		{"\U0001F600", "\U0001F600"},
+		{"a/b", "/"},
+		{"aaaa", "aa"},
+		{"\\u0041", "A"},
+		{"A", "\\u0041"},
+		{"x=12ms", `\d+ms`},
+		{"x=12ms", `^x=(1|2)`},
+		{"ab\ncd", `(?m)^c`},
+		{"abc", `a.c|z`},
+		{"abc", "b*"},
+		{"K\u212A", "(?i)k"},
+		{"x", "("},
+		{"\uFFFD", "\uFFFD"},
+		{"", "x"},
+		{"İ", "i"},
 	} {
 		f.Add(seed.text, seed.q)
 	}

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -34,6 +34,8 @@ var ErrClosed = errors.New("log store is closed")
 type Store struct {
 	// Tally counts what is appended. To be set before the first append, or not at all.
 	Tally *tally.Logs
+	// Logger hears of what cannot be written. To be set likewise.
+	Logger *slog.Logger
 
 	root   *os.Root
 	mask   MaskFunc
@@ -42,6 +44,10 @@ type Store struct {
 	mu     sync.Mutex
 	jobs   map[uuid.UUID]*list.Element // of *jobFile
 	recent *list.List                  // least recently used last
+
+	checkpointFirst, checkpointEvery int64      // see the constants; smaller in tests
+	keeping                          sync.Mutex // held while a checkpoint is written
+	warned                           warnings
 }
 
 // MaskFunc gives the secrets of a job, nil if there are none. It is called for each batch and should answer from memory.
@@ -61,7 +67,7 @@ func Open(dir string, secrets MaskFunc) (*Store, error) {
 		secrets = func(context.Context, uuid.UUID) (*mask.Masker, error) { return nil, nil }
 	}
 	return &Store{
-		Tally: &tally.Logs{}, root: root, mask: secrets, closed: make(chan struct{}),
+		Tally: &tally.Logs{}, Logger: slog.New(slog.DiscardHandler), checkpointFirst: checkpointFirst, checkpointEvery: checkpointEvery, root: root, mask: secrets, closed: make(chan struct{}),
 		jobs: map[uuid.UUID]*list.Element{}, recent: list.New(),
 	}, nil
 }
@@ -69,16 +75,19 @@ func Open(dir string, secrets MaskFunc) (*Store, error) {
 // Close ends all waits and closes the files. Calls under way finish.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	select {
 	case <-s.closed:
+		s.mu.Unlock()
 		return nil
 	default:
 		close(s.closed)
 	}
+	var unused []*jobFile
 	for e := s.recent.Back(); e != nil; e = s.recent.Back() {
-		s.drop(e)
+		unused = s.drop(unused, e)
 	}
+	s.mu.Unlock()
+	s.retire(unused)
 	return s.root.Close()
 }
 
@@ -132,11 +141,17 @@ func (s *Store) append(ctx context.Context, job uuid.UUID, b batch) error {
 	}
 	defer s.release(j)
 	lines, size, err := j.append(b)
-	if err == nil && lines > 0 {
+	if err != nil {
+		s.Tally.Failures.Add(1)
+		s.warn("lines, with which workers wait", job, err)
+		return err
+	}
+	if lines > 0 {
 		s.Tally.Lines.Add(int(lines))
 		s.Tally.Bytes.Add(int(size))
+		s.keep(j, false)
 	}
-	return err
+	return nil
 }
 
 // View returns the log of a job as it is now. A job without one has an empty one. The caller closes it.
@@ -186,11 +201,14 @@ func (s *Store) Wait(ctx context.Context, job uuid.UUID, after int64) error {
 // one.
 func (s *Store) Remove(_ context.Context, job uuid.UUID) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var unused []*jobFile
 	if e := s.jobs[job]; e != nil {
-		s.drop(e)
+		e.Value.(*jobFile).removed.Store(true) //nolint:forcetypeassert // the list holds nothing else
+		unused = s.drop(unused, e)
 	}
-	for _, name := range []string{logName(job), legacyName(job)} {
+	defer s.retire(unused)
+	defer s.mu.Unlock()
+	for _, name := range []string{checkpointName(job), unfinishedIndex(job), logName(job), legacyName(job)} {
 		if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove log: %w", err)
 		}
@@ -218,8 +236,9 @@ func (s *Store) acquire(job uuid.UUID) (*jobFile, error) {
 	s.recent.MoveToFront(e)
 	j := e.Value.(*jobFile) //nolint:forcetypeassert // the list holds nothing else
 	j.users++
-	s.evict()
+	unused := s.evict()
 	s.mu.Unlock()
+	s.retire(unused)
 	if err := j.load(); err != nil {
 		s.release(j)
 		return nil, err
@@ -229,60 +248,42 @@ func (s *Store) acquire(job uuid.UUID) (*jobFile, error) {
 
 func (s *Store) release(j *jobFile) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	j.users--
-	if j.users == 0 && j.dropped {
-		j.close()
+	last := j.users == 0 && j.dropped
+	s.mu.Unlock()
+	if last {
+		s.retire([]*jobFile{j})
 	}
 }
 
-// evict forgets the least recently used jobs beyond maxOpen that nobody uses; s.mu is held.
-func (s *Store) evict() {
+// evict forgets the least recently used jobs beyond maxOpen that nobody uses, and returns them; s.mu is held. One that could not
+// be written is kept until that is told.
+func (s *Store) evict() (unused []*jobFile) {
 	for e := s.recent.Back(); e != nil && s.recent.Len() > maxOpen; {
 		previous := e.Prev()
-		if e.Value.(*jobFile).users == 0 { //nolint:forcetypeassert // the list holds nothing else
-			s.drop(e)
+		if j := e.Value.(*jobFile); j.users == 0 && !j.stalled.Load() { //nolint:forcetypeassert // the list holds nothing else
+			unused = s.drop(unused, e)
 		}
 		e = previous
 	}
+	return unused
 }
 
-// drop forgets a job; its file is closed when its last user is done. s.mu is held.
-func (s *Store) drop(e *list.Element) {
+// drop forgets a job, and adds it to the others if nobody uses it; else its last user closes it. s.mu is held.
+func (s *Store) drop(unused []*jobFile, e *list.Element) []*jobFile {
 	j := s.recent.Remove(e).(*jobFile) //nolint:forcetypeassert // the list holds nothing else
 	delete(s.jobs, j.id)
 	j.dropped = true
 	if j.users == 0 {
+		unused = append(unused, j)
+	}
+	return unused
+}
+
+// retire closes files that were dropped and that nobody uses. That may take a while, so s.mu is not held.
+func (s *Store) retire(unused []*jobFile) {
+	for _, j := range unused {
+		s.keep(j, true)
 		j.close()
 	}
 }
-
-// Jobs returns the jobs whose log has not changed since a time.
-func (s *Store) Jobs(before time.Time) ([]uuid.UUID, error) {
-	dir, err := s.root.Open(".")
-	if err != nil {
-		return nil, fmt.Errorf("list logs: %w", err)
-	}
-	defer func() { _ = dir.Close() }() // only read from
-	var jobs []uuid.UUID
-	for {
-		entries, err := dir.ReadDir(listed)
-		for _, entry := range entries {
-			name, _, _ := strings.Cut(entry.Name(), ".")
-			id, notOurs := uuid.Parse(name)
-			info, gone := entry.Info()
-			if notOurs == nil && gone == nil && info.ModTime().Before(before) {
-				jobs = append(jobs, id)
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return jobs, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list logs: %w", err)
-		}
-	}
-}
-
-// listed is how many files of the directory are looked at at a time.
-const listed = 1000

@@ -186,7 +186,7 @@ func (t *text) matches(text []byte) (list [][2]int) {
 // lower is the lower case of the letters A to Z, which keeps all offsets.
 var lower = func() (table [256]byte) {
 	for c := range table {
-		table[c] = byte(c) //nolint:gosec // it is one
+		table[c] = byte(c)
 		if 'A' <= c && c <= 'Z' {
 			table[c] += 'a' - 'A'
 		}
