@@ -19,18 +19,19 @@ import (
 	"github.com/stroem/stroem/core/joblog"
 )
 
-// Streams are the limits of log streams. Zero fields are the defaults.
+// Streams are the limits of log streams, and of searches and downloads. Zero fields are the defaults.
 type Streams struct {
-	Max   int           // open at once; 1,000
-	Ping  time.Duration // between pings; 30 s. A viewer of whom nothing is heard for two and a half times as long is gone
-	Stall time.Duration // that a viewer may take for a frame; 30 s
-	Check time.Duration // between looks at whether the user may still see the job; 5 s
+	Max      int           // open at once; 1,000
+	Ping     time.Duration // between pings; 30 s. A viewer of whom nothing is heard for two and a half times as long is gone
+	Stall    time.Duration // that a viewer may take for a frame, or for a piece of another answer; 30 s
+	Check    time.Duration // between looks at whether the user may still see the job; 5 s
+	Searches int           // in logs, that run at once; 8
 }
 
 func (s Streams) orDefaults() Streams {
 	return Streams{
 		Max: cmp.Or(s.Max, 1000), Ping: cmp.Or(s.Ping, 30*time.Second),
-		Stall: cmp.Or(s.Stall, 30*time.Second), Check: cmp.Or(s.Check, 5*time.Second),
+		Stall: cmp.Or(s.Stall, 30*time.Second), Check: cmp.Or(s.Check, 5*time.Second), Searches: cmp.Or(s.Searches, 8),
 	}
 }
 
