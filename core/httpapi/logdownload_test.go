@@ -76,7 +76,8 @@ func TestCompressedAnswers(t *testing.T) {
 		return b.do(call{method: "GET", path: "/api/jobs/" + job + path, header: map[string]string{"Accept-Encoding": accept}})
 	}
 	for n, pair := range [][2]string{
-		{want.String(), unzip(ask("/logs/raw", "br, gzip;q=0.5"))}, {want.String(), string(ask("/logs/raw", "identity").body)},
+		{want.String(), unzip(ask("/logs/raw", "br, gzip;q=0.5"))},
+		{want.String(), string(ask("/logs/raw", "identity").body)},
 		{string(batch), unzip(ask("/logs/raw?format=jsonl", "*"))},
 	} {
 		if pair[0] != pair[1] { // too long to be shown
