@@ -34,7 +34,7 @@ func search(t *testing.T, s *joblog.Store, job uuid.UUID, q joblog.Query) (hits 
 }
 
 // FuzzSearch holds what is found, and where, against what Go finds in the text as it was printed, in whichever form it is
-// stored.
+// stored; and what is printed against that text.
 func FuzzSearch(f *testing.F) {
 	for _, seed := range []struct{ text, q string }{
 		{"hello", "ell"},
@@ -103,6 +103,12 @@ func FuzzSearch(f *testing.F) {
 			require.NoError(t, err)
 			require.Equal(t, 3, bytes.Count(page.Logs, []byte("\n")), "what is read is what is found")
 		}
+		v, err := s.View(t.Context(), job)
+		require.NoError(t, err)
+		var printed bytes.Buffer
+		require.NoError(t, v.Print(t.Context(), &printed, joblog.Query{}, joblog.Printing{}))
+		require.Equal(t, strings.Repeat(text+"\n", 3), printed.String())
+		require.NoError(t, v.Close())
 	})
 }
 
@@ -272,4 +278,29 @@ func TestBadExpressions(t *testing.T) {
 		query.Regexp = false
 		require.NoError(t, query.Check())
 	}
+}
+
+// TestSearchReadsInLargePieces: where a log is far away, each read may be a request.
+func TestSearchReadsInLargePieces(t *testing.T) {
+	t.Parallel()
+	s, job := open(t, t.TempDir()), uuid.New()
+	writeMuch(t, s, job, 32<<20)
+	v, err := s.View(t.Context(), job)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, v.Close()) }()
+	counted := &countedReader{ReaderAt: v.Bytes}
+	v.Bytes = counted
+	for _, q := range []joblog.Query{{Q: "nowhere"}, {Q: "a"}, {Q: "no(where|body)", Regexp: true}, {}} {
+		counted.reads.Store(0)
+		counted.bytes.Store(0)
+		found, err := v.Search(t.Context(), q, func(*joblog.Hit) error { return nil }, nil)
+		require.NoError(t, err)
+		require.True(t, found.Complete)
+		require.Equal(t, v.Index.Size, counted.bytes.Load(), "each byte once")
+		require.Less(t, counted.reads.Load(), v.Index.Size>>20+8)
+	}
+	counted.bytes.Store(0)
+	_, err = v.Read(t.Context(), joblog.Query{From: 100_000, Limit: 10})
+	require.NoError(t, err)
+	require.LessOrEqual(t, counted.bytes.Load(), int64(512<<10), "a page takes little")
 }
