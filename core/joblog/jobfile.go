@@ -62,7 +62,7 @@ func (j *jobFile) load() error {
 	if j.loaded {
 		return nil
 	}
-	j.next = map[string]int64{}
+	j.lines, j.next, j.kept = indexer{}, map[string]int64{}, 0
 	file, err := j.root.OpenFile(logName(j.id), os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j.loadLegacy()

@@ -73,7 +73,7 @@ const (
 // yieldFunc gets lines with their numbers and without their newlines.
 type yieldFunc func(number int64, line []byte) (verdict, error)
 
-// each calls yield for the lines from number from to number to, until it is told to stop or it is late; one block is looked at in
+// each calls yield for the lines from number from to number to, until it is told to stop or it is late; something is looked at in
 // any case. Lines that cannot match may be passed over. next is behind the last line that was taken or passed over.
 func (r *lineReader) each(from, to int64, yield yieldFunc) (next int64, err error) {
 	index := &r.view.Index
@@ -134,6 +134,9 @@ func (r *lineReader) block(lines *lineScanner, i int, from, to int64, yield yiel
 			case what == stopBehind:
 				return number + 1, false, nil
 			}
+		}
+		if lines.next > from && lines.next <= to && r.late() {
+			return lines.next, false, nil
 		}
 	}
 	return max(lines.next, from), true, nil

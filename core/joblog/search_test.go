@@ -179,7 +179,7 @@ func TestSearchTakesUpWhereItStopped(t *testing.T) {
 
 	hits, found := search(t, s, job, joblog.Query{Q: "nowhere", Within: 1})
 	require.Empty(t, hits)
-	require.False(t, found.Complete, "time is up after a block")
+	require.False(t, found.Complete, "time is up after a little")
 	require.Greater(t, found.Next, int64(1))
 	hits, _ = search(t, s, job, joblog.Query{Step: "b", Q: "b 10"})
 	require.Equal(t, []joblog.Hit{{Number: 30_010, Line: joblog.Line{Step: "b", Attempt: 1, Stream: "stdout", TS: ts, Text: "b 10"}, Matches: [][2]int{{0, 4}}}}, hits)
@@ -194,7 +194,7 @@ func TestPagesAreBoundedInTime(t *testing.T) {
 		page, got := read(t, s, job, q)
 		seen += len(got)
 		if page.Next > page.Total {
-			require.Greater(t, rounds, 10, "each looks at a block")
+			require.Greater(t, rounds, 10, "each looks at a little")
 			break
 		}
 		require.Greater(t, page.Next, q.From)
@@ -202,7 +202,7 @@ func TestPagesAreBoundedInTime(t *testing.T) {
 	}
 	require.Equal(t, 1, seen)
 	page, got := read(t, s, job, joblog.Query{Q: "a 1", Tail: 20_000, Within: 1})
-	require.Empty(t, got, "none of the last block")
+	require.Empty(t, got, "none of the last lines")
 	require.EqualValues(t, 30_001, page.Next)
 }
 
@@ -284,7 +284,7 @@ func TestBadExpressions(t *testing.T) {
 func TestSearchReadsInLargePieces(t *testing.T) {
 	t.Parallel()
 	s, job := open(t, t.TempDir()), uuid.New()
-	writeMuch(t, s, job, 32<<20)
+	writeMuch(t, s, job, 16<<20)
 	v, err := s.View(t.Context(), job)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, v.Close()) }()
