@@ -117,6 +117,7 @@ type Config struct {
 	WebhookRate *ratelimit.Limiter  // for each webhook and address; nil: none
 	Logins      *ratelimit.Logins   // how often they may fail; nil: without limit
 	Streams     Streams
+	OpenStreams *tally.Counter // counts them; nil: for nobody
 	Logger      *slog.Logger
 }
 
@@ -126,7 +127,7 @@ type API struct {
 	app       *fiber.App
 	webhooks  *webhook.Index
 	powers    powers
-	streams   logStreams
+	streams   *logStreams
 	searches  searches
 	refused   *refusals       // of those who are known
 	strangers *refusals       // of those who are not
@@ -151,8 +152,11 @@ func New(config Config) *API {
 	if config.Deliveries == nil {
 		config.Deliveries = &tally.Webhooks{}
 	}
+	if config.OpenStreams == nil {
+		config.OpenStreams = &tally.Counter{}
+	}
 	config.Streams = config.Streams.orDefaults()
-	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces), powers: powers{policy: config.Policy}, refused: newRefusals(), strangers: newRefusals()}
+	a := &API{Config: config, streams: newLogStreams(config.Streams, config.OpenStreams), webhooks: webhook.NewIndex(config.Workspaces), powers: powers{policy: config.Policy}, refused: newRefusals(), strangers: newRefusals()}
 	a.searches = make(searches, config.Streams.Searches)
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{

@@ -23,6 +23,8 @@ type Query struct {
 	Bytes int64 // of lines to return, at least one line; 0: no limit
 	Tail  int64 // only the last so many lines that match; From is then ignored
 
+	At Cursor // Page.At of the page before, if From is its Next: saves looking for the line
+
 	// Within is about how long may be looked for lines; 0: no limit. What was found until then is returned, which for Tail may
 	// be too little.
 	Within time.Duration
@@ -35,12 +37,16 @@ func (q *Query) Check() error {
 	return err
 }
 
+// Cursor is where a line begins. The zero value knows nothing.
+type Cursor struct{ line, offset int64 }
+
 // Page is what a query found.
 type Page struct {
 	Logs  []byte // lines in storage format, each with its newline; nil after [View.Copy]
 	From  int64  // number of the first line in Logs, or Next if there is none
 	Next  int64  // number from which to go on: behind the last line that was looked at
 	Total int64  // lines in the log, whether they match or not
+	At    Cursor // of Next, where it is known
 }
 
 // matcher tells which lines a query selects. It is for one goroutine.

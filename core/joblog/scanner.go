@@ -31,12 +31,15 @@ func (s *lineScanner) seek(b Block) {
 		return
 	}
 	s.next = b.Line
-	if ahead := b.Offset - (s.offset - int64(len(s.buffer))); s.read > 0 && ahead >= 0 && ahead <= int64(len(s.buffer)) {
+	if ahead := b.Offset - s.at(); s.read > 0 && ahead >= 0 && ahead <= int64(len(s.buffer)) {
 		s.buffer = s.buffer[ahead:]
 		return
 	}
 	s.buffer, s.offset, s.read = nil, b.Offset, firstRead
 }
+
+// at is the offset of the next line.
+func (s *lineScanner) at() int64 { return s.offset - int64(len(s.buffer)) }
 
 // scan returns the next line without its newline; it is valid until the next call.
 func (s *lineScanner) scan() ([]byte, error) {
@@ -67,7 +70,7 @@ func (s *lineScanner) scan() ([]byte, error) {
 // pass passes over whole lines, those of a block that stops at an offset, as long as none of them may match.
 func (s *lineScanner) pass(m *matcher, stop int64) error {
 	for {
-		start := s.offset - int64(len(s.buffer))
+		start := s.at()
 		if start >= stop {
 			return nil
 		}

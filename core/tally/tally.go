@@ -13,6 +13,7 @@ type Server struct {
 	Schedules Schedules
 	Webhooks  Webhooks
 	Logs      Logs
+	Streams   Counter // of logs that are open
 }
 
 // Engine is what the engine has done.
