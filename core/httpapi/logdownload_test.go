@@ -6,14 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
 )
 
@@ -95,17 +98,43 @@ func TestCompressedAnswers(t *testing.T) {
 // TestDownloadsThatFailAreCutOff: nobody may take a part for the whole.
 func TestDownloadsThatFailAreCutOff(t *testing.T) {
 	t.Parallel()
-	for _, accept := range []string{"identity", "gzip"} {
-		b, held, job := newHeld(t, errors.New("the disk is gone"))
-		close(held.gate)
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/api/jobs/"+job+"/logs/raw", nil)
-		require.NoError(t, err)
-		request.Header.Set("Accept-Encoding", accept)
-		response, err := http.DefaultClient.Do(request)
-		require.NoError(t, err)
-		_, err = io.ReadAll(response.Body)
-		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
-		require.NoError(t, response.Body.Close())
-		<-held.closed
+	for name, panics := range map[string]bool{"identity": false, "gzip": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, held, job := newHeld(t, errors.New("the disk is gone"))
+			held.panics = panics
+			close(held.gate)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/api/jobs/"+job+"/logs/raw", nil)
+			require.NoError(t, err)
+			request.Header.Set("Accept-Encoding", name)
+			response, err := http.DefaultClient.Do(request)
+			require.NoError(t, err)
+			_, err = io.ReadAll(response.Body)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			require.NoError(t, response.Body.Close())
+			<-held.closed
+			require.Equal(t, http.StatusOK, b.get("/livez").status)
+		})
 	}
+}
+
+// TestDownloadsThatNobodyTakesAreCutOff has a client that reads nothing of a log that is longer than what is buffered on its way.
+func TestDownloadsThatNobodyTakesAreCutOff(t *testing.T) {
+	t.Parallel()
+	b, held, job := newHeld(t, nil, func(_ *bundle, c *httpapi.Config) { c.Streams.Stall = 100 * time.Millisecond })
+	batch := joblog.AppendLine(nil, "b", 2, joblog.Stdout, "2026-01-03T00:00:00Z", strings.Repeat("x", 60<<10))
+	for range 500 {
+		require.NoError(t, b.logs.Append(t.Context(), uuid.MustParse(job), "b", 2, 0, batch))
+	}
+	close(held.gate)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.url, "http://"))
+	require.NoError(t, err)
+	_, err = fmt.Fprintf(conn, "GET /api/jobs/%s/logs/raw HTTP/1.1\r\nHost: localhost\r\n\r\n", job)
+	require.NoError(t, err)
+	select {
+	case <-held.closed:
+	case <-time.After(30 * time.Second):
+		t.Error("it waits for a client that takes nothing")
+	}
+	require.NoError(t, conn.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -168,6 +169,7 @@ type heldLogs struct {
 
 	gate   chan struct{} // a token for each read
 	failed error         // of reads, once there are no more tokens
+	panics bool          // they panic with it
 	closed chan struct{} // closed with the first view
 	once   sync.Once
 }
@@ -190,6 +192,9 @@ type heldBytes struct {
 
 func (r heldBytes) ReadAt(p []byte, at int64) (int, error) {
 	if _, ok := <-r.logs.gate; !ok && r.logs.failed != nil {
+		if r.logs.panics {
+			panic(r.logs.failed)
+		}
 		return 0, r.logs.failed
 	}
 	return r.ReaderAt.ReadAt(p, at)
@@ -272,6 +277,19 @@ func TestSearchEndsWithTheServer(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(rest), `"complete":false,"error":"The server is stopping`)
 	require.NoError(t, <-stopped)
+}
+
+func TestSearchThatFails(t *testing.T) {
+	t.Parallel()
+	b, held, job := newHeld(t, errors.New("the disk is gone"))
+	response, lines, _ := b.begin(job)
+	defer func() { require.NoError(t, response.Body.Close()) }()
+	close(held.gate)
+	rest, err := io.ReadAll(lines)
+	require.NoError(t, err)
+	require.Regexp(t, `"complete":false,"error":"Internal error \(request [0-9a-f-]+\)"\}\n$`, string(rest))
+	require.NotContains(t, string(rest), "disk")
+	<-held.closed
 }
 
 // requireStopping waits until a server lets nobody in.
