@@ -14,6 +14,7 @@ type indexer struct {
 	open   []int32          // steps of the last block
 	mixed  bool             // the last block may hold lines of steps that are not in open
 	hazy   bool             // the time of a line of the last block is not known
+	stamp  string           // time of the line before, if that is in the last block: many have the same
 }
 
 // resumed is an indexer that goes on behind an index.
@@ -66,7 +67,7 @@ func (x *indexer) begin() {
 		x.index.blocks = append(x.index.blocks, x.index.last)
 	}
 	x.index.last = Block{Line: x.index.Lines + 1, Offset: x.index.Size}
-	x.open, x.mixed, x.hazy = x.open[:0], false, false
+	x.open, x.mixed, x.hazy, x.stamp = x.open[:0], false, false, ""
 }
 
 // time adds the time of a line to the last block.
@@ -77,7 +78,14 @@ func (x *indexer) time(header, line []byte) {
 	last := &x.index.last
 	at, ok := int64(0), false
 	if len(header) > 0 {
-		at, ok = momentOf(line[len(header):])
+		var ts []byte
+		if ts, ok = timeOf(line[len(header):]); ok && string(ts) == x.stamp {
+			return
+		}
+		x.stamp = string(ts)
+		if ok {
+			at, ok = moment(ts)
+		}
 	}
 	switch {
 	case !ok || at == 0:
@@ -90,18 +98,18 @@ func (x *indexer) time(header, line []byte) {
 	}
 }
 
-// momentOf reads the time of a line of which the header is left out.
-func momentOf(line []byte) (micros int64, ok bool) {
+// timeOf finds the time in a line of which the header is left out.
+func timeOf(line []byte) (ts []byte, ok bool) {
 	start := len(streamKey) + len(Stdout) + len(tsKey)
 	if len(line) < start || string(line[start-len(tsKey):start]) != tsKey {
-		return 0, false
+		return nil, false
 	}
 	line = line[start:]
 	end := bytes.IndexByte(line[:min(len(line), maxTime+1)], '"')
-	if end < 0 {
-		return 0, false
+	if end <= 0 {
+		return nil, false
 	}
-	return moment(line[:end])
+	return line[:end], true
 }
 
 // id returns the place of the step of a header.
