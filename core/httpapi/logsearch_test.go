@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
 )
@@ -304,4 +306,31 @@ func requireStopping(t *testing.T, b *bundle) {
 		}
 		return err != nil
 	}, 30*time.Second, 5*time.Millisecond)
+}
+
+// TestClientSearches has the command line's client find more than a search brings at once, and download what was printed.
+func TestClientSearches(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	texts := slices.Clone(hostile)
+	for i := range 25_000 {
+		texts = append(texts, fmt.Sprintf("found %d", i))
+	}
+	job := b.logged(texts...)
+	c, err := client.New(client.Options{Server: b.url})
+	require.NoError(t, err)
+	defer c.Close()
+	n := 0
+	require.NoError(t, c.SearchLogs(t.Context(), job, client.LogQuery{Q: `^FOUND \d+$`, Regexp: true, IgnoreCase: true, Step: "a"}, func(found api.LogFound) error {
+		require.Equal(t, fmt.Sprintf("found %d", n), *found.Text)
+		require.EqualValues(t, len(hostile)+n+1, found.Line)
+		n++
+		return nil
+	}))
+	require.Equal(t, 25_000, n)
+	enough := errors.New("enough")
+	require.ErrorIs(t, c.SearchLogs(t.Context(), job, client.LogQuery{Q: "found"}, func(api.LogFound) error { return enough }), enough)
+	var printed strings.Builder
+	require.NoError(t, c.DownloadLogs(t.Context(), job, client.LogQuery{Stream: "stdout"}, false, &printed))
+	require.Equal(t, texts, strings.Split(strings.TrimSuffix(printed.String(), "\n"), "\n"))
 }
