@@ -115,8 +115,12 @@ bench: postgres build ## Measure P1 to P5, P7 to P9, workspaces (W1, W2) and the
 bench/containers: build ## Measure steps in containers and pods (C1, C2); writes bench/containers/
 	$(WITH_DOCKER) $(WITH_KUBE) env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench/containers -only C1,C2
 
+.PHONY: bench/logs
+bench/logs: postgres ## Measure opening, searching and downloading a log of 1 GiB
+	STROEM_BENCH_LOG_MIB=1024 $(WITH_PG) $(GO) test ./core/joblog ./core/httpapi -run '^$$' -bench 'Search|Open|LargeLog' -benchtime 1x -timeout 30m
+
 .PHONY: nightly
-nightly: ci bench bench/containers ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
+nightly: ci bench bench/containers bench/logs ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
 	scripts/fuzz 60s
 	STROEM_TEST_FREEZE_SECS=30 $(WITH_PG) $(TEST) $(E2E) -run TestDatabaseFaults -v
 	$(WITH_DOCKER) $(TEST) -tags debian ./tests/images -run OnDebian -v

@@ -128,33 +128,6 @@ func (c *Client) Cancel(ctx context.Context, id string) (cancelled api.CancelRes
 	return cancelled, err
 }
 
-// LogQuery selects lines of a log; zero fields do not restrict.
-type LogQuery struct {
-	Step  string
-	From  int64         // number of the first line, from 1
-	Limit int64         // of lines
-	Tail  int64         // only the last lines
-	Wait  time.Duration // for a line, at most a minute
-}
-
-// Logs returns lines of a job's log, as many as fit into one answer.
-func (c *Client) Logs(ctx context.Context, id string, q LogQuery) (logs api.Logs, err error) {
-	target := path("api", "jobs", id, "logs")
-	if q.Step != "" {
-		target = path("api", "jobs", id, "steps", q.Step, "logs")
-	}
-	query := url.Values{}
-	for key, n := range map[string]int64{"from": q.From, "limit": q.Limit, "tail": q.Tail} {
-		if n > 0 {
-			query.Set(key, strconv.FormatInt(n, 10))
-		}
-	}
-	_, err = c.do(ctx, request{
-		method: http.MethodGet, path: target, query: waitQuery(query, q.Wait), timeout: callTimeout + q.Wait,
-	}, &logs)
-	return logs, err
-}
-
 // Workers lists workers, active ones first, then those that are revoked; a limit of 0 is the server's default.
 func (c *Client) Workers(ctx context.Context, limit, offset int) (list []api.Worker, err error) {
 	query := url.Values{}

@@ -202,7 +202,7 @@ func (a *accessTable) try(route httpapi.Route, caller accessCaller) string {
 }
 
 // describe is the status of an answer, and why, or what became of the step that it is about.
-func describe(t *testing.T, a answer) string {
+func describe(t testing.TB, a answer) string {
 	t.Helper()
 	var body struct {
 		Code    string `json:"code"`

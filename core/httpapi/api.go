@@ -130,6 +130,7 @@ type API struct {
 	webhooks  *webhook.Index
 	powers    powers
 	streams   *logStreams
+	searches  searches
 	refused   *refusals       // of those who are known
 	strangers *refusals       // of those who are not
 	polls     context.Context // ends when the server stops: requests that wait for something are then answered
@@ -158,6 +159,7 @@ func New(config Config) *API {
 	}
 	config.Streams = config.Streams.orDefaults()
 	a := &API{Config: config, streams: newLogStreams(config.Streams, config.OpenStreams), webhooks: webhook.NewIndex(config.Workspaces), powers: powers{policy: config.Policy}, refused: newRefusals(), strangers: newRefusals()}
+	a.searches = make(searches, config.Streams.Searches)
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,

@@ -134,7 +134,7 @@ func (w *workspaces) Changed() <-chan struct{} { return make(chan struct{}) }
 
 // bundle is the API on a real engine and database.
 type bundle struct {
-	t          *testing.T
+	t          testing.TB
 	url        string
 	api        *httpapi.API
 	store      *postgres.Store
@@ -147,7 +147,7 @@ type bundle struct {
 }
 
 // newBundle is open to everybody, unless options change its configuration.
-func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle {
+func newBundle(t testing.TB, options ...func(*bundle, *httpapi.Config)) *bundle {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "default-rev-1-digest1.tar.gz"), []byte("a tarball"), 0o600))
@@ -287,7 +287,7 @@ func (b *bundle) get(path string) answer {
 }
 
 // into decodes an answer that must be good.
-func into[T any](t *testing.T, a answer) (value T) {
+func into[T any](t testing.TB, a answer) (value T) {
 	t.Helper()
 	require.Equal(t, http.StatusOK, a.status, "%s", a.body)
 	require.NoError(t, json.Unmarshal(a.body, &value))

@@ -13,7 +13,7 @@ import (
 )
 
 // cookieOf returns the cookie that an answer sets.
-func cookieOf(t *testing.T, a answer, name string) *http.Cookie {
+func cookieOf(t testing.TB, a answer, name string) *http.Cookie {
 	t.Helper()
 	for _, cookie := range (&http.Response{Header: a.header}).Cookies() {
 		if cookie.Name == name {

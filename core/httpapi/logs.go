@@ -15,30 +15,17 @@ import (
 const maxLogBytes = 4 * mib
 
 func (a *API) getLogs(c *fiber.Ctx) error {
-	id, err := uuidParam(c, "job")
-	if err != nil {
-		return err
-	}
-	step, err := param(c, "step")
+	id, step, err := a.loggedJob(c)
 	if err != nil {
 		return err
 	}
 	q := &query{c: c}
-	streams := choices(q, "stream", "stdout", "stderr")
-	lines := joblog.Query{
-		Step: step, Q: q.text("q"), Bytes: maxLogBytes,
-		From: q.number("from", 1, 1, math.MaxInt64), Limit: q.number("limit", 0, 1, math.MaxInt64),
-		Tail: q.number("tail", 0, 1, math.MaxInt32),
-	}
-	if len(streams) == 1 {
-		lines.Stream = streams[0]
-	}
+	lines := q.selectLines(step)
+	lines.Limit, lines.Tail = q.number("limit", 0, 1, math.MaxInt64), q.number("tail", 0, 1, math.MaxInt32)
+	lines.Bytes, lines.Within = maxLogBytes, searchPage
 	wait := q.seconds("wait_secs")
 	if q.err != nil {
 		return q.err
-	}
-	if _, err := a.Store.JobStatus(requestContext(c), id); err != nil {
-		return err
 	}
 	if wait > 0 && lines.Tail == 0 {
 		ctx, cancel := context.WithTimeout(a.polls, wait)
@@ -47,11 +34,18 @@ func (a *API) getLogs(c *fiber.Ctx) error {
 			return err
 		}
 	}
+	if lines.Q != "" {
+		leave, err := a.searches.enter(c, searchWait)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	page, err := a.readLog(requestContext(c), id, lines)
 	if err != nil {
 		return err
 	}
-	return c.JSON(api.Logs{Logs: string(page.Logs), From: page.From, Next: page.Next, Total: page.Total})
+	return sendJSON(c, api.Logs{Logs: string(page.Logs), From: page.From, Next: page.Next, Total: page.Total})
 }
 
 func (a *API) readLog(ctx context.Context, job uuid.UUID, q joblog.Query) (joblog.Page, error) {

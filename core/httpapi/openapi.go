@@ -87,10 +87,18 @@ func describeRoute(r route, schemas object) (object, error) {
 		operation["requestBody"] = object{"content": object{fiber.MIMEApplicationJSON: object{"schema": schema}}}
 	}
 	status, ok := "200", object{"description": "OK"}
-	if _, upgrades := r.response.(socket); upgrades {
+	switch response := r.response.(type) {
+	case nil:
+	case socket:
 		status, ok = "101", object{"description": "Switching Protocols: a WebSocket"}
-	} else if r.response != nil {
-		schema, err := reference(reflect.TypeOf(r.response), schemas)
+	case ndjson:
+		schema, err := reference(reflect.TypeOf(response.of), schemas)
+		if err != nil {
+			return nil, err
+		}
+		ok["content"] = object{mimeNDJSON: object{"schema": schema}}
+	default:
+		schema, err := reference(reflect.TypeOf(response), schemas)
 		if err != nil {
 			return nil, err
 		}

@@ -15,11 +15,13 @@ type route struct {
 	query        []parameter
 	body         any // nil: none
 	limit        int // of the body in bytes
-	response     any // nil: not JSON; socket{}: the connection becomes a WebSocket
+	response     any // nil: not JSON; socket{}: the connection becomes a WebSocket; ndjson{}: one JSON value a line
 	handle       func(*fiber.Ctx) error
 }
 
 type socket struct{}
+
+type ndjson struct{ of any }
 
 type parameter struct{ name, description string }
 
@@ -27,14 +29,33 @@ const smallBody = 256 * kib
 
 var (
 	pageQuery = []parameter{{"limit", "how many, 1 to 500; default 50"}, {"offset", "how many to pass over, up to 10,000"}}
-	logQuery  = []parameter{
+	logQuery  = append([]parameter{
 		{"from", "number of the first line, from 1"},
 		{"limit", "how many lines"},
 		{"tail", "only the last lines"},
-		{"stream", "stdout or stderr"},
-		{"q", "text that a line contains"},
+		{"q", "text that a line contains; what is found in 5 s is answered, with next to go on from"},
 		{"wait_secs", "wait up to so many seconds (60) for a line"},
+	}, lineQuery...)
+	lineQuery = []parameter{
+		{"stream", "stdout or stderr"},
+		{"since", "lines at or after this time (RFC 3339)"},
+		{"until", "lines before this time (RFC 3339)"},
+		{"regex", "true: q is a regular expression (RE2), of up to 1 KiB"},
+		{"ignore_case", "true: q is found in upper and lower case; of A to Z alone, unless it is a regular expression"},
 	}
+	searchQuery = append([]parameter{
+		{"q", "what to search for"},
+		{"from", "number of the first line, from 1"},
+		{"limit", "how many hits, up to 10,000; default 1,000"},
+		{"step", "only lines of this step; _server for what the server said"},
+	}, lineQuery...)
+	downloadQuery = append([]parameter{
+		{"format", "text (as it was printed; the default) or jsonl (as it is stored)"},
+		{"timestamps", "true: with the time before each line, as text"},
+		{"steps", "true: with the step before each line, as text"},
+		{"from", "number of the first line, from 1"},
+		{"q", "text that a line contains"},
+	}, lineQuery...)
 	streamQuery = []parameter{
 		{"from", "number of the first line, from 1"},
 		{"step", "only lines of this step; _server for what the server said"},
@@ -95,8 +116,11 @@ func (a *API) routes() []route {
 		{"GET", "/api/jobs/:id", "getJob", "A job with its steps; what is secret is masked", sees(ofJob), []parameter{{"wait_secs", "wait up to so many seconds (60) for the job to end"}}, nil, 0, api.JobDetail{}, a.getJob},
 		{"POST", "/api/jobs/:id/cancel", "cancelJob", "Cancel a job", runs(ofJob), nil, nil, 0, api.CancelResponse{}, a.cancelJob},
 		{"GET", "/api/jobs/:id/logs", "getJobLogs", "The log of a job; what is secret is masked", sees(ofJob), logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/jobs/:id/logs/search", "searchJobLogs", "Search in the log of a job: hits as they are found, now and then how far the search is, and at last done; ends after 60 s", sees(ofJob), searchQuery, nil, 0, ndjson{api.LogFound{}}, a.searchLogs},
+		{"GET", "/api/jobs/:id/logs/raw", "downloadJobLogs", "The whole log of a job as text or as NDJSON; what is secret is masked", sees(ofJob), downloadQuery, nil, 0, nil, a.downloadLogs},
 		{"GET", "/api/jobs/:id/logs/stream", "streamJobLogs", "The log of a job on a WebSocket, as it is stored and as it comes: text frames of whole lines; closed with 1000 when the job has ended; what is secret is masked", watches(ofJob), streamQuery, nil, 0, socket{}, a.streamLogs},
 		{"GET", "/api/jobs/:id/steps/:step/logs", "getStepLogs", "The log of a step; _server for what the server said", sees(ofJob), logQuery, nil, 0, api.Logs{}, a.getLogs},
+		{"GET", "/api/jobs/:id/steps/:step/logs/raw", "downloadStepLogs", "The whole log of a step as text or as NDJSON; _server for what the server said", sees(ofJob), downloadQuery, nil, 0, nil, a.downloadLogs},
 		{"GET", "/api/workers", "listWorkers", "Workers, active ones first, then those that are revoked", sees(ofAll), pageQuery, nil, 0, []api.Worker{}, a.listWorkers},
 		{"GET", "/api/workers/:id", "getWorker", "A worker with its plugins and latest jobs", sees(ofAll), nil, nil, 0, api.WorkerDetail{}, a.getWorker},
 		{"POST", "/api/workers/:id/revoke", "revokeWorker", "Let a worker do nothing any more, give up its steps, and keep its name from registering", administers, nil, nil, 0, api.RevokedWorker{}, a.revokeWorker},

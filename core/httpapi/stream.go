@@ -20,21 +20,23 @@ import (
 	"github.com/stroem/stroem/core/joblog"
 )
 
-// Streams are the limits of log streams. Zero fields are the defaults.
+// Streams are the limits of log streams, and of searches and downloads. Zero fields are the defaults.
 type Streams struct {
 	Max        int           // open at once; 1,000
 	MaxPerUser int           // of them, if there are users; 100
 	Ping       time.Duration // between pings; 30 s. A viewer of whom nothing is heard for two and a half times as long is gone
-	Stall      time.Duration // that a viewer may take for a frame; 30 s
+	Stall      time.Duration // that a viewer may take for a frame, or for a piece of another answer; 30 s
 	Check      time.Duration // between looks at whether the user may still see the job; 5 s
 	Rate       int64         // bytes a second that all of them are sent; 32 MiB for each processor
+	Searches   int           // in logs, that run at once; 8
 }
 
 func (s Streams) orDefaults() Streams {
 	return Streams{
 		Max: cmp.Or(s.Max, 1000), MaxPerUser: cmp.Or(s.MaxPerUser, 100), Ping: cmp.Or(s.Ping, 30*time.Second),
 		Stall: cmp.Or(s.Stall, 30*time.Second), Check: cmp.Or(s.Check, 5*time.Second),
-		Rate: cmp.Or(s.Rate, 32*mib*int64(runtime.GOMAXPROCS(0))),
+		Rate:     cmp.Or(s.Rate, 32*mib*int64(runtime.GOMAXPROCS(0))),
+		Searches: cmp.Or(s.Searches, 8),
 	}
 }
 

@@ -162,10 +162,22 @@ func (a *API) completeSteps(c *fiber.Ctx) error {
 		}
 	}
 	ctx := requestContext(c)
+	var stored []api.Completion
+	var failed error
 	for i := range request.Completions {
 		if err := a.appendLastLines(ctx, caller(c), &request.Completions[i]); err != nil {
-			return err
+			failed = err
+			continue
 		}
+		stored = append(stored, request.Completions[i])
+	}
+	if failed != nil { // all of it comes again: what ended is not held up by lines of others
+		if len(stored) > 0 && core.ErrorCode(failed) == core.CodeUnavailable {
+			if _, err := a.Engine.Complete(ctx, caller(c), api.CompleteRequest{Completions: stored}); err != nil {
+				return err
+			}
+		}
+		return failed
 	}
 	response, err := a.Engine.Complete(ctx, caller(c), request)
 	if err != nil {

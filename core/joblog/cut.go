@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strconv"
-	"strings"
 )
 
 // Attempt is how far the lines of an attempt of a step go.
@@ -36,16 +34,6 @@ func (l SegmentLog) Attempts(context.Context) ([]Attempt, error) {
 	return list, nil
 }
 
-// attemptOf returns the attempt in a header.
-func attemptOf(header string) int {
-	_, rest, _ := strings.Cut(header, `","attempt":`)
-	n, err := strconv.Atoi(strings.TrimSuffix(rest, ","))
-	if err != nil {
-		return 1
-	}
-	return n
-}
-
 // Cut removes the lines of the given attempts from Next on, and returns how many lines are left. Nobody may append meanwhile; who
 // reads sees the segment as it was. What a crash leaves is the old segment or the new one.
 func (l SegmentLog) Cut(_ context.Context, attempts []Attempt) (lines int64, err error) {
@@ -54,6 +42,8 @@ func (l SegmentLog) Cut(_ context.Context, attempts []Attempt) (lines int64, err
 		return 0, err
 	}
 	defer l.store.release(j)
+	l.store.keeping.Lock() // or a checkpoint of the old segment could be written behind
+	defer l.store.keeping.Unlock()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	ends, needed := map[string]int64{}, false
@@ -83,6 +73,11 @@ func (j *jobFile) cut(ends map[string]int64) error {
 		err = to.Sync()
 	}
 	if err = errors.Join(err, to.Close()); err == nil {
+		if err = j.root.Remove(j.id.checkpoint()); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err == nil {
 		err = j.root.Rename(draft, j.id.file())
 	}
 	if err != nil {
@@ -92,7 +87,7 @@ func (j *jobFile) cut(ends map[string]int64) error {
 		return err
 	}
 	_ = j.file.Close() // nothing is buffered
-	j.file, j.loaded = nil, false
+	j.file, j.loaded, j.torn = nil, false, false
 	if j.changed != nil {
 		close(j.changed)
 		j.changed = nil
@@ -100,10 +95,13 @@ func (j *jobFile) cut(ends map[string]int64) error {
 	return j.read()
 }
 
+// cutBuffer is how much is read and written at a time.
+const cutBuffer = 256 << 10
+
 // copyBefore copies lines but for those of the given attempts from a number on.
 func copyBefore(to io.Writer, from io.Reader, ends map[string]int64) error {
 	numbers := jobFile{next: map[string]int64{}}
-	reader, writer := bufio.NewReaderSize(from, readAhead), bufio.NewWriterSize(to, readAhead)
+	reader, writer := bufio.NewReaderSize(from, cutBuffer), bufio.NewWriterSize(to, cutBuffer)
 	for {
 		line, err := reader.ReadBytes('\n')
 		if len(line) > 0 && !numbers.beyond(line, ends) {

@@ -29,7 +29,14 @@ type Block struct {
 	Line   int64   `json:"line"`            // number of the first
 	Offset int64   `json:"offset"`          // of the first, in bytes
 	Steps  []int32 `json:"steps,omitempty"` // that have lines in it; nil: it may hold lines of any
+
+	// The times of its lines, in microseconds since 1970; both are 0 if that of any is not known.
+	Earliest int64 `json:"earliest,omitempty"`
+	Latest   int64 `json:"latest,omitempty"`
 }
+
+// timed tells whether the times of the lines are known.
+func (b *Block) timed() bool { return b.Earliest != 0 || b.Latest != 0 }
 
 // Blocks returns how many there are.
 func (x *Index) Blocks() int {
@@ -55,6 +62,14 @@ func (x *Index) end(i int) int64 {
 	return x.Block(i + 1).Line
 }
 
+// stop returns the offset of the end of a block.
+func (x *Index) stop(i int) int64 {
+	if i+1 >= x.Blocks() {
+		return x.Size
+	}
+	return x.Block(i + 1).Offset
+}
+
 // find returns the place of the block that holds a line.
 func (x *Index) find(line int64) int {
 	return sort.Search(x.Blocks(), func(i int) bool { return x.Block(i).Line > line }) - 1
@@ -76,7 +91,9 @@ func Concat(parts ...Index) Index {
 			if all.index.last.Line > 0 {
 				all.index.blocks = append(all.index.blocks, all.index.last)
 			}
-			all.index.last = Block{Line: b.Line + all.index.Lines, Offset: b.Offset + all.index.Size}
+			all.index.last = Block{
+				Line: b.Line + all.index.Lines, Offset: b.Offset + all.index.Size, Earliest: b.Earliest, Latest: b.Latest,
+			}
 			for _, id := range b.Steps {
 				all.index.last.Steps = append(all.index.last.Steps, ids[id])
 			}

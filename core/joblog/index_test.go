@@ -41,12 +41,13 @@ func TestAStepIsReadAlone(t *testing.T) {
 
 type countedReader struct {
 	io.ReaderAt
-	bytes atomic.Int64
+	bytes, reads atomic.Int64
 }
 
 func (r *countedReader) ReadAt(p []byte, at int64) (int, error) {
 	n, err := r.ReaderAt.ReadAt(p, at)
 	r.bytes.Add(int64(n))
+	r.reads.Add(1)
 	return n, err
 }
 

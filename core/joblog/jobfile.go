@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
-
-	"github.com/stroem/stroem/core"
+	"sync/atomic"
+	"time"
 )
 
 // jobFile is one segment of the log of a job: its file, what is known about its lines, and who waits for more.
@@ -20,8 +21,10 @@ type jobFile struct {
 	root *os.Root
 	id   Segment
 
-	users   int  // guarded by Store.mu, as is
-	dropped bool // the store has forgotten it
+	users   int         // guarded by Store.mu, as is
+	dropped bool        // the store has forgotten it
+	removed atomic.Bool // the log is deleted
+	stalled atomic.Bool // writing has failed, and has not succeeded since
 
 	mu      sync.Mutex
 	loaded  bool
@@ -30,7 +33,16 @@ type jobFile struct {
 	file    *os.File // open for appending; nil until there is something to append to
 	lines   indexer
 	next    map[string]int64 // by header: number of the next line of an attempt
-	changed chan struct{}    // closed when lines are added; nil if nobody waits
+	kept    int64            // how much of the log is in the checkpoint
+	torn    bool             // behind what is known there may be part of a batch
+	stall   stall
+	changed chan struct{} // closed when lines are added; nil if nobody waits
+}
+
+// stall is what has kept a log from being written.
+type stall struct {
+	since time.Time
+	cause error
 }
 
 // batch is a verified run of lines of one attempt.
@@ -55,7 +67,8 @@ func (j *jobFile) load() error {
 
 // read reads what the file holds; j.mu is held.
 func (j *jobFile) read() error {
-	j.next, j.version = map[string]int64{}, rand.Uint64() //nolint:gosec // tells states apart, and guards nothing
+	j.lines, j.next, j.kept = indexer{}, map[string]int64{}, 0
+	j.version = rand.Uint64() //nolint:gosec // tells states apart, and guards nothing
 	file, err := j.root.OpenFile(j.id.file(), os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j.loadLegacy()
@@ -63,7 +76,8 @@ func (j *jobFile) read() error {
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	torn, err := j.scan(file)
+	from := j.restore(file)
+	torn, err := j.scan(io.NewSectionReader(file, from, math.MaxInt64-from))
 	if err == nil && torn > 0 { // a write that a crash cut off; it was not acknowledged
 		err = file.Truncate(j.lines.index.Size)
 	}
@@ -91,7 +105,7 @@ func (j *jobFile) loadLegacy() error {
 		return fmt.Errorf("read log: %w", err)
 	}
 	if torn > 0 {
-		j.lines.add(nil, torn)
+		j.lines.add(nil, nil, torn)
 	}
 	j.legacy, j.loaded = true, true
 	return nil
@@ -99,7 +113,6 @@ func (j *jobFile) loadLegacy() error {
 
 // scan counts the lines in r and returns how many bytes follow the last newline.
 func (j *jobFile) scan(r io.Reader) (torn int64, err error) {
-	j.lines = indexer{}
 	reader := bufio.NewReaderSize(r, 64<<10)
 	var first []byte // of a line that does not fit the reader's buffer
 	for {
@@ -118,7 +131,7 @@ func (j *jobFile) scan(r io.Reader) (torn int64, err error) {
 			if first != nil {
 				part = first
 			}
-			j.lines.add(j.count(part), torn)
+			j.lines.add(j.count(part), part, torn)
 			torn, first = 0, nil
 		}
 	}
@@ -142,7 +155,8 @@ func (j *jobFile) count(line []byte) []byte {
 	return header
 }
 
-// append writes what is new in b with one write, and returns how much the log has grown by.
+// append writes what is new in b with one write, and returns how much the log has grown by. After a time in which it could not
+// be written, a line of the server says so.
 func (j *jobFile) append(b batch) (lines, size int64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -160,50 +174,31 @@ func (j *jobFile) append(b batch) (lines, size int64, err error) {
 	if b.lines == 0 {
 		return 0, 0, nil
 	}
-	var gap []byte
-	if b.first > next {
-		gap = gapLine(b, next)
-		b.ndjson = append(slices.Clip(gap), b.ndjson...)
+	var said []byte // by the server, before
+	if j.stalled.Load() {
+		said = append(said, j.stall.line()...)
 	}
-	if err := j.write(b.ndjson); err != nil {
+	if b.first > next {
+		said = append(said, gapLine(b, next)...)
+	}
+	if err := j.write(append(slices.Clip(said), b.ndjson...)); err != nil {
 		return 0, 0, err
 	}
 	before := j.lines.index
 	if string(b.header) != serverHeader {
 		j.next[string(b.header)] = max(next, b.first) + b.lines
 	}
-	if len(gap) > 0 {
-		j.lines.add([]byte(serverHeader), int64(len(gap)))
+	for line := range bytes.Lines(said) {
+		j.lines.add([]byte(serverHeader), line, int64(len(line)))
 	}
-	for line := range bytes.Lines(b.ndjson[len(gap):]) {
-		j.lines.add(b.header, int64(len(line)))
+	for line := range bytes.Lines(b.ndjson) {
+		j.lines.add(b.header, line, int64(len(line)))
 	}
 	if j.changed != nil {
 		close(j.changed)
 		j.changed = nil
 	}
 	return j.lines.index.Lines - before.Lines, j.lines.index.Size - before.Size, nil
-}
-
-// write appends data to the file, all of it or nothing.
-func (j *jobFile) write(data []byte) error {
-	if j.file == nil {
-		file, err := j.root.OpenFile(j.id.file(), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o640)
-		if err != nil {
-			return fmt.Errorf("create log: %w", err)
-		}
-		j.file = file
-		if j.legacy { // it is hidden from now on
-			j.legacy, j.lines = false, indexer{}
-		}
-	}
-	if _, err := j.file.Write(data); err != nil {
-		return &core.Error{
-			Code: core.CodeUnavailable, Reason: "log_unavailable", Message: "The log cannot be written",
-			Err: errors.Join(err, j.file.Truncate(j.lines.index.Size)),
-		}
-	}
-	return nil
 }
 
 // view is the log as it is now, together with the number of the next line of an attempt.

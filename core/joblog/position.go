@@ -57,14 +57,16 @@ func (l SegmentLog) Position(ctx context.Context, step string, attempt int) (Pos
 // Known reads which part of an attempt's output is in the log.
 func (v *View) Known(ctx context.Context, step string, attempt int) (Known, error) {
 	header := appendHeader(nil, step, attempt)
-	q := Query{Step: step}
 	var k knownLines
-	reader := &lineReader{ctx: ctx, view: v, match: newMatcher(q, &v.Index), query: q}
-	_, err := reader.each(1, v.Index.Lines, func(_ int64, line []byte) (bool, error) {
+	reader, err := newLineReader(ctx, v, &Query{Step: step})
+	if err != nil {
+		return Known{}, err
+	}
+	_, err = reader.each(1, v.Index.Lines, func(_ int64, line []byte) (verdict, error) {
 		if r, ok := parse(line); ok && bytes.Equal(r.header, header) {
 			k.add(r)
 		}
-		return true, nil
+		return goOn, nil
 	})
 	if err != nil {
 		return Known{}, fmt.Errorf("read log: %w", err)

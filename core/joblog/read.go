@@ -1,12 +1,11 @@
 package joblog
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Copy is [View.Read] that writes the lines to w.
@@ -15,12 +14,15 @@ func (v *View) Copy(ctx context.Context, w io.Writer, q Query) (Page, error) {
 	if v.Index.Lines == 0 || q.Tail <= 0 && from > v.Index.Lines {
 		return Page{From: from, Next: from, Total: v.Index.Lines}, nil
 	}
-	r := &lineReader{ctx: ctx, view: v, match: newMatcher(q, &v.Index), query: q}
+	r, err := newLineReader(ctx, v, &q)
+	if err != nil {
+		return Page{}, err
+	}
 	if q.Tail > 0 {
-		var err error
 		if from, err = r.tailStart(q.Tail); err != nil {
 			return Page{}, fmt.Errorf("read log: %w", err)
 		}
+		r.begin() // these lines were read already
 	}
 	page, done, err := r.copyBytes(w, from)
 	if err == nil && !done {
@@ -37,21 +39,62 @@ type lineReader struct {
 	ctx   context.Context //nolint:containedctx // lives for one call
 	view  *View
 	match *matcher
-	query Query
+	query *Query
+	until time.Time // when to give up; zero: never
+
+	looked func(next int64) error // called once a block; nil: not
 }
 
-// readAhead is how much is read at a time. Where lines are far away, a read may be a request.
-const readAhead = 64 << 10
+func newLineReader(ctx context.Context, v *View, q *Query) (*lineReader, error) {
+	match, err := newMatcher(q, &v.Index)
+	if err != nil {
+		return nil, err
+	}
+	r := &lineReader{ctx: ctx, view: v, match: match, query: q}
+	r.begin()
+	return r, nil
+}
 
-// each calls yield for the lines from number from to number to, without their newlines, until it returns false. Blocks in which
-// nothing matches are passed over. next is behind the last line that was taken or passed over.
-func (r *lineReader) each(from, to int64, yield func(number int64, line []byte) (bool, error)) (next int64, err error) {
+// begin has the time that may be looked for lines begin.
+func (r *lineReader) begin() {
+	if r.query.Within > 0 {
+		r.until = time.Now().Add(r.query.Within)
+	}
+}
+
+// late tells whether it is over.
+func (r *lineReader) late() bool { return !r.until.IsZero() && !time.Now().Before(r.until) }
+
+// verdict is what becomes of reading after a line.
+type verdict int
+
+const (
+	goOn verdict = iota
+	stopBehind
+	stopBefore // the line is not taken
+)
+
+// yieldFunc gets lines with their numbers and without their newlines.
+type yieldFunc func(number int64, line []byte) (verdict, error)
+
+// each calls yield for the lines from number from to number to, until it is told to stop or it is late; something is looked at in
+// any case. Lines that cannot match may be passed over. next is behind the last line that was taken or passed over.
+func (r *lineReader) each(from, to int64, yield yieldFunc) (next int64, err error) {
 	index := &r.view.Index
 	lines := lineScanner{view: r.view}
 	next = from
-	for i := index.find(from); i < index.Blocks() && next <= to; i++ {
+	first := index.find(from)
+	for i := first; i < index.Blocks() && next <= to; i++ {
 		if err := r.ctx.Err(); err != nil {
 			return next, err
+		}
+		if i > first && r.late() {
+			return next, nil
+		}
+		if r.looked != nil {
+			if err := r.looked(next); err != nil {
+				return next, err
+			}
 		}
 		block := index.Block(i)
 		end := index.end(i)
@@ -60,21 +103,47 @@ func (r *lineReader) each(from, to int64, yield func(number int64, line []byte) 
 			continue
 		}
 		lines.seek(block)
-		for number := block.Line; number < end && number <= to; number++ {
-			line, err := lines.scan()
-			if err != nil {
-				return next, err
-			}
-			if number < from {
-				continue
-			}
-			if more, err := yield(number, line); err != nil || !more {
-				return number, err
-			}
-			next = number + 1
+		var more bool
+		if next, more, err = r.block(&lines, i, from, to, yield); err != nil || !more {
+			return next, err
 		}
 	}
 	return next, nil
+}
+
+// block is each within one block, at whose first line the scanner is.
+func (r *lineReader) block(lines *lineScanner, i int, from, to int64, yield yieldFunc) (next int64, more bool, err error) {
+	index := &r.view.Index
+	whole := to >= index.end(i)-1
+	to = min(to, index.end(i)-1)
+	for lines.next <= to {
+		if whole && lines.next >= from && r.match.text != nil {
+			if err := lines.pass(r.match, index.stop(i)); err != nil {
+				return lines.next, false, err
+			}
+		}
+		for taken := 0; taken < passBytes && lines.next <= to; {
+			number := lines.next
+			line, err := lines.scan()
+			if err != nil {
+				return max(number, from), false, err
+			}
+			taken += len(line) + 1
+			if number < from {
+				continue
+			}
+			switch what, err := yield(number, line); {
+			case err != nil || what == stopBefore:
+				return number, false, err
+			case what == stopBehind:
+				return number + 1, false, nil
+			}
+		}
+		if lines.next > from && lines.next <= to && r.late() {
+			return lines.next, false, nil
+		}
+	}
+	return max(lines.next, from), true, nil
 }
 
 // copyBytes is copy where every line counts and only their size is bounded: for whoever follows a log, frame by frame. Where it is
@@ -115,23 +184,20 @@ func (r *lineReader) locate(line int64) (Cursor, error) {
 			return Cursor{}, err
 		}
 	}
-	return Cursor{line, lines.offset}, nil
+	return Cursor{line, lines.at()}, nil
 }
 
 // copy writes what matches from line from on, as far as the query's limits allow.
 func (r *lineReader) copy(w io.Writer, from int64) (page Page, err error) {
 	page.Total = r.view.Index.Lines
 	var lines, size int64
-	page.Next, err = r.each(from, page.Total, func(number int64, line []byte) (bool, error) {
-		if r.query.Limit > 0 && lines == r.query.Limit {
-			return false, nil
-		}
+	page.Next, err = r.each(from, page.Total, func(number int64, line []byte) (verdict, error) {
 		if !r.match.match(line) {
-			return true, nil
+			return goOn, nil
 		}
 		length := int64(len(line) + 1)
 		if r.query.Bytes > 0 && lines > 0 && size+length > r.query.Bytes {
-			return false, nil
+			return stopBefore, nil
 		}
 		if lines == 0 {
 			page.From = number
@@ -139,10 +205,15 @@ func (r *lineReader) copy(w io.Writer, from int64) (page Page, err error) {
 		lines++
 		size += length
 		if _, err := w.Write(line); err != nil {
-			return false, err
+			return stopBefore, err
 		}
-		_, err := w.Write([]byte{'\n'})
-		return true, err
+		if _, err := w.Write([]byte{'\n'}); err != nil {
+			return stopBefore, err
+		}
+		if lines == r.query.Limit {
+			return stopBehind, nil
+		}
+		return goOn, nil
 	})
 	if lines == 0 {
 		page.From = page.Next
@@ -157,14 +228,15 @@ func (r *lineReader) tailStart(n int64) (int64, error) {
 	if r.match.all() {
 		return max(index.Lines-n+1, 1), nil
 	}
-	for i := index.Blocks() - 1; i >= 0; i-- {
+	start := index.Lines + 1
+	for i := index.Blocks() - 1; i >= 0 && (start > index.Lines || !r.late()); i-- {
 		end := index.end(i)
 		var numbers []int64
-		_, err := r.each(index.Block(i).Line, end-1, func(number int64, line []byte) (bool, error) {
+		_, err := r.each(index.Block(i).Line, end-1, func(number int64, line []byte) (verdict, error) {
 			if r.match.match(line) {
 				numbers = append(numbers, number)
 			}
-			return true, nil
+			return goOn, nil
 		})
 		if err != nil {
 			return 0, err
@@ -173,41 +245,7 @@ func (r *lineReader) tailStart(n int64) (int64, error) {
 			return numbers[found-n], nil
 		}
 		n -= int64(len(numbers))
+		start = index.Block(i).Line
 	}
-	return 1, nil
-}
-
-// lineScanner reads the lines of a view one after another.
-type lineScanner struct {
-	view   *View
-	reader *bufio.Reader
-	next   int64 // line
-	offset int64 // of it
-	long   []byte
-}
-
-// seek goes to the first line of a block, unless it is the next one already.
-func (s *lineScanner) seek(b Block) {
-	if s.reader == nil || s.next != b.Line {
-		s.reader = bufio.NewReaderSize(io.NewSectionReader(s.view.Bytes, b.Offset, s.view.Index.Size-b.Offset), readAhead)
-		s.next, s.offset = b.Line, b.Offset
-	}
-}
-
-// scan returns the next line without its newline; it is valid until the next call.
-func (s *lineScanner) scan() ([]byte, error) {
-	line, err := s.reader.ReadSlice('\n')
-	for s.long = s.long[:0]; errors.Is(err, bufio.ErrBufferFull); line, err = s.reader.ReadSlice('\n') {
-		s.long = append(s.long, line...)
-	}
-	if err != nil && (!errors.Is(err, io.EOF) || s.next != s.view.Index.Lines) { // the last one may lack its newline
-		return nil, err
-	}
-	if len(s.long) > 0 {
-		s.long = append(s.long, line...)
-		line = s.long
-	}
-	s.next++
-	s.offset += int64(len(line))
-	return bytes.TrimSuffix(line, []byte("\n")), nil
+	return start, nil
 }

@@ -2,9 +2,6 @@ package joblog
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -24,12 +21,18 @@ type Segment struct {
 // First is the first segment of a job, which is all of its log where no replica took over from another one.
 func First(job uuid.UUID) Segment { return Segment{Job: job, N: 1} }
 
-func (id Segment) file() string {
+func (id Segment) file() string { return id.name() + ".jsonl" }
+
+func (id Segment) name() string {
 	if id.N == 1 {
-		return id.Job.String() + ".jsonl"
+		return id.Job.String()
 	}
-	return id.Job.String() + "." + strconv.Itoa(id.N) + ".jsonl"
+	return id.Job.String() + "." + strconv.Itoa(id.N)
 }
+
+// checkpoint and unfinishedIndex are what is kept beside the file, see checkpoint.
+func (id Segment) checkpoint() string      { return id.name() + ".idx" }
+func (id Segment) unfinishedIndex() string { return id.name() + ".idx.tmp" }
 
 // legacyName is the file of a log of plain text, which older versions have written.
 func legacyName(job uuid.UUID) string { return job.String() + ".log" }
@@ -95,24 +98,31 @@ func eventLine(text string) []byte {
 }
 
 func (l SegmentLog) append(ctx context.Context, b batch) error {
-	secrets, err := l.store.mask(ctx, l.id.Job)
+	s := l.store
+	secrets, err := s.mask(ctx, l.id.Job)
 	if err != nil {
 		return err
 	}
 	if !secrets.Empty() {
 		b.ndjson = maskLines(secrets, b.ndjson)
 	}
-	j, err := l.store.acquire(l.id)
+	j, err := s.acquire(l.id)
 	if err != nil {
 		return err
 	}
-	defer l.store.release(j)
+	defer s.release(j)
 	lines, size, err := j.append(b)
-	if err == nil && lines > 0 {
-		l.store.Tally.Lines.Add(int(lines))
-		l.store.Tally.Bytes.Add(int(size))
+	if err != nil {
+		s.Tally.Failures.Add(1)
+		s.warn("lines, with which workers wait", l.id.Job, err)
+		return err
 	}
-	return err
+	if lines > 0 {
+		s.Tally.Lines.Add(int(lines))
+		s.Tally.Bytes.Add(int(size))
+		s.keep(j, false)
+	}
+	return nil
 }
 
 // View returns the segment as it is now. One that is not there is empty. The caller closes it.
@@ -147,37 +157,3 @@ func (l SegmentLog) Wait(ctx context.Context, after int64) error {
 		}
 	}
 }
-
-// Segments returns the segments that have not changed since a time.
-func (s *Store) Segments(before time.Time) ([]Segment, error) {
-	dir, err := s.root.Open(".")
-	if err != nil {
-		return nil, fmt.Errorf("list logs: %w", err)
-	}
-	defer func() { _ = dir.Close() }() // only read from
-	var list []Segment
-	for {
-		entries, err := dir.ReadDir(listed)
-		for _, entry := range entries {
-			id, ours := parseFile(entry.Name())
-			if !ours {
-				continue
-			}
-			s.mu.Lock()
-			s.last = max(s.last, id.N)
-			s.mu.Unlock()
-			if info, gone := entry.Info(); gone == nil && info.ModTime().Before(before) {
-				list = append(list, id)
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return list, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list logs: %w", err)
-		}
-	}
-}
-
-// listed is how many files of the directory are looked at at a time.
-const listed = 1000

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -30,6 +30,8 @@ var ErrClosed = errors.New("log store is closed")
 type Store struct {
 	// Tally counts what is appended. To be set before the first append, or not at all.
 	Tally *tally.Logs
+	// Logger hears of what cannot be written. To be set likewise.
+	Logger *slog.Logger
 
 	root   *os.Root
 	mask   MaskFunc
@@ -39,6 +41,10 @@ type Store struct {
 	open   map[Segment]*list.Element // of *jobFile
 	recent *list.List                // least recently used last
 	last   int                       // greatest number of a segment that was seen
+
+	checkpointFirst, checkpointEvery int64      // see the constants; smaller in tests
+	keeping                          sync.Mutex // held while a checkpoint is written
+	warned                           warnings
 }
 
 // MaskFunc gives the secrets of a job, nil if there are none. It is called for each batch and should answer from memory.
@@ -58,7 +64,7 @@ func Open(dir string, secrets MaskFunc) (*Store, error) {
 		secrets = func(context.Context, uuid.UUID) (*mask.Masker, error) { return nil, nil }
 	}
 	return &Store{
-		Tally: &tally.Logs{}, root: root, mask: secrets, closed: make(chan struct{}),
+		Tally: &tally.Logs{}, Logger: slog.New(slog.DiscardHandler), checkpointFirst: checkpointFirst, checkpointEvery: checkpointEvery, root: root, mask: secrets, closed: make(chan struct{}),
 		open: map[Segment]*list.Element{}, recent: list.New(), last: 1,
 	}, nil
 }
@@ -66,16 +72,19 @@ func Open(dir string, secrets MaskFunc) (*Store, error) {
 // Close ends all waits and closes the files. Calls under way finish.
 func (s *Store) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	select {
 	case <-s.closed:
+		s.mu.Unlock()
 		return nil
 	default:
 		close(s.closed)
 	}
+	var unused []*jobFile
 	for e := s.recent.Back(); e != nil; e = s.recent.Back() {
-		s.drop(e)
+		unused = s.drop(unused, e)
 	}
+	s.mu.Unlock()
+	s.retire(unused)
 	return s.root.Close()
 }
 
@@ -112,28 +121,24 @@ func (s *Store) Wait(ctx context.Context, job uuid.UUID, after int64) error {
 // Remove deletes all that this store has of the log of a job. A job without one is not an error. Whoever reads or waits at the
 // moment sees the old one.
 func (s *Store) Remove(_ context.Context, job uuid.UUID) error {
+	var unused []*jobFile
+	defer func() { s.retire(unused) }()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := 1; n <= s.last; n++ {
-		if err := s.remove(Segment{Job: job, N: n}); err != nil {
-			return err
+		id := Segment{Job: job, N: n}
+		if e := s.open[id]; e != nil {
+			e.Value.(*jobFile).removed.Store(true) //nolint:forcetypeassert // the list holds nothing else
+			unused = s.drop(unused, e)
 		}
-	}
-	return nil
-}
-
-// remove deletes a segment; s.mu is held.
-func (s *Store) remove(id Segment) error {
-	if e := s.open[id]; e != nil {
-		s.drop(e)
-	}
-	names := []string{id.file()}
-	if id.N == 1 {
-		names = append(names, legacyName(id.Job))
-	}
-	for _, name := range names {
-		if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove log: %w", err)
+		names := []string{id.checkpoint(), id.unfinishedIndex(), id.file()}
+		if n == 1 {
+			names = append(names, legacyName(job))
+		}
+		for _, name := range names {
+			if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("remove log: %w", err)
+			}
 		}
 	}
 	return nil
@@ -157,8 +162,9 @@ func (s *Store) acquire(id Segment) (*jobFile, error) {
 	s.recent.MoveToFront(e)
 	j := e.Value.(*jobFile) //nolint:forcetypeassert // the list holds nothing else
 	j.users++
-	s.evict()
+	unused := s.evict()
 	s.mu.Unlock()
+	s.retire(unused)
 	if err := j.load(); err != nil {
 		s.release(j)
 		return nil, err
@@ -168,43 +174,42 @@ func (s *Store) acquire(id Segment) (*jobFile, error) {
 
 func (s *Store) release(j *jobFile) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	j.users--
-	if j.users == 0 && j.dropped {
-		j.close()
+	last := j.users == 0 && j.dropped
+	s.mu.Unlock()
+	if last {
+		s.retire([]*jobFile{j})
 	}
 }
 
-// evict forgets the least recently used jobs beyond maxOpen that nobody uses; s.mu is held.
-func (s *Store) evict() {
+// evict forgets the least recently used jobs beyond maxOpen that nobody uses, and returns them; s.mu is held. One that could not
+// be written is kept until that is told.
+func (s *Store) evict() (unused []*jobFile) {
 	for e := s.recent.Back(); e != nil && s.recent.Len() > maxOpen; {
 		previous := e.Prev()
-		if e.Value.(*jobFile).users == 0 { //nolint:forcetypeassert // the list holds nothing else
-			s.drop(e)
+		if j := e.Value.(*jobFile); j.users == 0 && !j.stalled.Load() { //nolint:forcetypeassert // the list holds nothing else
+			unused = s.drop(unused, e)
 		}
 		e = previous
 	}
+	return unused
 }
 
-// drop forgets a job; its file is closed when its last user is done. s.mu is held.
-func (s *Store) drop(e *list.Element) {
+// drop forgets a job, and adds it to the others if nobody uses it; else its last user closes it. s.mu is held.
+func (s *Store) drop(unused []*jobFile, e *list.Element) []*jobFile {
 	j := s.recent.Remove(e).(*jobFile) //nolint:forcetypeassert // the list holds nothing else
 	delete(s.open, j.id)
 	j.dropped = true
 	if j.users == 0 {
-		j.close()
+		unused = append(unused, j)
 	}
+	return unused
 }
 
-// Jobs returns the jobs of whose log nothing has changed since a time. One with several segments here may be there more than once.
-func (s *Store) Jobs(before time.Time) ([]uuid.UUID, error) {
-	segments, err := s.Segments(before)
-	if err != nil {
-		return nil, err
+// retire closes files that were dropped and that nobody uses. That may take a while, so s.mu is not held.
+func (s *Store) retire(unused []*jobFile) {
+	for _, j := range unused {
+		s.keep(j, true)
+		j.close()
 	}
-	jobs := make([]uuid.UUID, len(segments))
-	for i, id := range segments {
-		jobs[i] = id.Job
-	}
-	return jobs, nil
 }

@@ -67,6 +67,8 @@ var counters = []counter{
 		func(s *tally.Server) *tally.Counter { return &s.Logs.Lines }),
 	newCounter("stroem_log_bytes_total", "Bytes by which the logs of jobs have grown.",
 		func(s *tally.Server) *tally.Counter { return &s.Logs.Bytes }),
+	newCounter("stroem_log_write_errors_total", "Writes to logs of jobs that the file system refused; they are repeated.",
+		func(s *tally.Server) *tally.Counter { return &s.Logs.Failures }),
 	newCounter("stroem_log_streams", "Log streams that are open.",
 		func(s *tally.Server) *tally.Counter { return &s.Streams }).gauge(),
 }

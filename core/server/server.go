@@ -145,7 +145,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		return err
 	}
 	defer func() { err = errors.Join(err, local.Close()) }()
-	local.Tally = &counted.Logs
+	local.Tally, local.Logger = &counted.Logs, s.logger
 	all = others.logs(s, local, store)
 	plugins := func() []api.Plugin { return describePlugins(host) }
 	figures := metrics.Handler(metrics.Options{Workers: store, Queue: store, Counted: counted, Plugins: plugins, Logger: s.logger})

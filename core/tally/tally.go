@@ -53,6 +53,7 @@ type Webhooks struct {
 // Logs is what was added to the logs of jobs.
 type Logs struct {
 	Lines, Bytes Counter
+	Failures     Counter // writes that the file system refused
 }
 
 // Labels tell apart what a [Counter] counts; how many there are, and what they mean, is the counter's.

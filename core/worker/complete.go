@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core/api"
+	"github.com/stroem/stroem/core/client"
 )
 
 // finished is a step that has ended and whose result the server does not have yet. It keeps its slot until then.
@@ -62,7 +63,13 @@ func (s *session) complete(batch []finished) {
 	if tags, wanted := s.tags(), s.slots.reuse(n); wanted > 0 && s.mayClaim(tags) {
 		request.Claim = &api.ClaimRequest{ClaimID: uuid.NewString(), MaxSteps: &wanted, WaitSecs: &now, Tags: tags}
 	}
-	answer, err := s.report(request)
+	answer, err := s.report(request, logUnavailable)
+	if logUnavailable(err) && s.calls.Err() == nil {
+		for _, f := range batch {
+			s.group.Go(func() { s.completeLate(f) })
+		}
+		return
+	}
 	if err != nil {
 		s.reportApart(batch, err)
 		s.release(n)
@@ -77,12 +84,26 @@ func (s *session) complete(batch []finished) {
 	s.release(n - len(answer.Steps))
 }
 
-// report sends a request until it is answered; a repeated claim is marked as one.
-func (s *session) report(request api.CompleteRequest) (api.CompleteResponse, error) {
+// completeLate reports a step that ended with one whose last lines the server cannot store, or is that one: apart from all others, so
+// that the disk, or one file, holds up nobody else's result.
+func (s *session) completeLate(f finished) {
+	defer s.release(1)
+	if _, err := s.report(api.CompleteRequest{Completions: []api.Completion{f.completion}}, never); err != nil {
+		s.reportApart([]finished{f}, err)
+	}
+}
+
+// logUnavailable tells that the server has no room for log lines, or something like that, and may have later.
+func logUnavailable(err error) bool { return client.IsCode(err, "log_unavailable") }
+
+func never(error) bool { return false }
+
+// report sends a request until it is answered, or in a way that is enough; a repeated claim is marked as one.
+func (s *session) report(request api.CompleteRequest, enough func(error) bool) (api.CompleteResponse, error) {
 	var delay backoff
 	for {
 		answer, err := s.server.Complete(s.calls, request)
-		if s.note(err) == nil || refused(err) || s.calls.Err() != nil {
+		if s.note(err) == nil || refused(err) || enough(err) || s.calls.Err() != nil {
 			return answer, err
 		}
 		s.Logger.Warn("reporting results, trying again", "results", len(request.Completions), "error", err)
@@ -110,7 +131,7 @@ func (s *session) reportApart(batch []finished, refusal error) {
 			},
 		} {
 			reduce(&f.completion, refusal)
-			_, err := s.report(api.CompleteRequest{Completions: []api.Completion{f.completion}})
+			_, err := s.report(api.CompleteRequest{Completions: []api.Completion{f.completion}}, never)
 			if err == nil || s.calls.Err() != nil {
 				break
 			}

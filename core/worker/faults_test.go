@@ -34,6 +34,25 @@ func TestResultsSurviveAnOutage(t *testing.T) {
 	s.result(s.add("b"))
 }
 
+// TestAFullDiskHoldsUpNobodyElse has the server find no room for the log of one step.
+func TestAFullDiskHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	stuck := s.add("a", func(st *step) { st.full = true })
+	startWorker(t, s, newScripted(nil), func(o *worker.Options) { o.Slots = 2 })
+	s.eventually("the result is offered in vain", func() bool { return s.calls[completePath] >= 2 })
+	for range 5 {
+		s.result(s.add("b"))
+	}
+	s.do(func() {
+		require.Equal(t, "running", stuck.status)
+		stuck.full = false
+	})
+	s.result(stuck)
+	require.Equal(t, 1, stuck.reports)
+	s.result(s.add("c"))
+}
+
 func TestLostCompletionAnswer(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -180,6 +180,8 @@ func (s *server) complete(token string, request api.CompleteRequest, _ *http.Req
 			st, status := s.held(c.StepID, c.Lease)
 			switch {
 			case st == nil:
+			case st.full:
+				refused = &httpError{http.StatusServiceUnavailable, "log_unavailable"}
 			case st.status == "done":
 				status = api.Duplicate
 			default:
@@ -191,7 +193,7 @@ func (s *server) complete(token string, request api.CompleteRequest, _ *http.Req
 			}
 			response.Results = append(response.Results, api.StepResult{StepID: c.StepID, Status: status})
 		}
-		if request.Claim != nil {
+		if request.Claim != nil && refused == nil {
 			granted := s.grant(token, *request.Claim)
 			response.Steps, response.Stop = granted.Steps, granted.Stop
 		}

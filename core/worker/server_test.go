@@ -73,6 +73,7 @@ type step struct {
 	log     string
 	lines   int64 // in log
 	refuse  func(completion) bool
+	full    bool // there is no room for its log
 }
 
 // fault is what goes wrong with a request.

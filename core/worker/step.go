@@ -229,6 +229,7 @@ func finish(step *api.Claim, c *api.Completion, result *pluginapi.Result, record
 // sendLogs hands lines to the server until it has them. Once the attempt is not ours any more, that is an error.
 func (s *session) sendLogs(ctx context.Context, step *api.Claim, first int64, ndjson []byte) error {
 	var delay backoff
+	begun, told := time.Now(), false
 	for {
 		err := s.server.AppendLogs(ctx, step.JobID, step.StepName, step.Lease, first, ndjson)
 		if s.note(err) == nil {
@@ -238,8 +239,15 @@ func (s *session) sendLogs(ctx context.Context, step *api.Claim, first int64, nd
 			s.Logger.WarnContext(ctx, "the server refuses log lines", "job", step.JobID, "step", step.StepName, "error", err)
 			return err
 		}
+		if !told && time.Since(begun) > sendPatience {
+			told = true
+			s.Logger.WarnContext(ctx, "the server takes no log lines: the step waits with what it has to say", "job", step.JobID, "step", step.StepName, "error", err)
+		}
 		if delay.wait(ctx, 100*time.Millisecond, 5*time.Second) != nil {
 			return err
 		}
 	}
 }
+
+// sendPatience is how long lines are offered in vain before that is told.
+const sendPatience = 10 * time.Second
