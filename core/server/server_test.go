@@ -186,6 +186,10 @@ func TestRefusesToStart(t *testing.T) {
 		"a certificate that is not there": {
 			func(c *config.Server) { c.TLS = &config.ServerTLS{Cert: "/nowhere.pem", Key: "/nowhere.key"} }, "load the TLS certificate",
 		},
+		"an archive whose plugin is not there": {
+			func(c *config.Server) { c.LogStorage.S3 = &config.S3{Bucket: "b", Region: "r"} },
+			"log_storage.s3: its plugin cannot be used: plugins.logstore-s3: there is no file " + filepath.Join(plugins, "logstore-s3"),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
