@@ -89,10 +89,11 @@ func random(n int) string {
 func TestAPageIsOneCall(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
-	b.lines("a", 1100, random(60<<10)) // 16 members
-	require.Equal(t, int64(1100), b.put().Lines)
+	b.SetMemberSize(256 << 10)
+	b.lines("a", 4000, random(1<<10)) // 16 members
+	require.Equal(t, int64(4000), b.put().Lines)
 	for _, q := range []joblog.Query{{Limit: 10}, {From: 300, Limit: 1}, {Tail: 5}} {
-		v, ok, err := b.another().View(t.Context(), key, 1100)
+		v, ok, err := b.another().View(t.Context(), key, 4000)
 		require.NoError(t, err)
 		require.True(t, ok)
 		before := b.store.Gets.Load()
@@ -103,7 +104,7 @@ func TestAPageIsOneCall(t *testing.T) {
 		require.NoError(t, v.Close())
 	}
 	before := b.store.Gets.Load()
-	require.Equal(t, all(t, b.view()), archived(t, b.another(), 1100))
+	require.Equal(t, all(t, b.view()), archived(t, b.another(), 4000))
 	require.LessOrEqual(t, b.store.Gets.Load()-before, int64(4), "index, first member, and the rest at once")
 }
 
@@ -111,7 +112,7 @@ func TestAPageIsOneCall(t *testing.T) {
 func TestReadersShare(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
-	b.lines("a", 30, random(60<<10)) // one member
+	b.lines("a", 30, random(1<<10)) // one member
 	b.put()
 	a := b.another()
 	want := all(t, b.view())
@@ -132,7 +133,7 @@ func TestReadersShare(t *testing.T) {
 func TestLaterLinesAreAdded(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
-	b.lines("a", 100, random(60<<10))
+	b.lines("a", 100, random(1<<10))
 	b.put()
 	first := b.store.Object(key)
 	old, ok, err := b.View(t.Context(), key, 100)
@@ -215,7 +216,7 @@ func TestNothingThere(t *testing.T) {
 	require.Nil(t, v)
 	_, _, err = b.View(t.Context(), key, 1)
 	requireUnavailable(t, err, key+" has to be restored")
-	b.lines("a", 200, random(60<<10))
+	b.lines("a", 200, random(1<<10))
 	b.put()
 	a := b.another()
 	v, ok, err = a.View(t.Context(), key, 200)
@@ -246,7 +247,7 @@ func requireUnavailable(t *testing.T, err error, message string) {
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
-	b.lines("a", 200, random(60<<10))
+	b.lines("a", 200, random(1<<10))
 	b.put()
 	whole, index := b.store.Object(key), b.store.Object(key+".idx")
 	read := func() error {
