@@ -172,8 +172,17 @@ CREATE TABLE log_segment (
     replica_id uuid NOT NULL,
     first_line bigint DEFAULT 1 NOT NULL,
     lines bigint,
+    superseded boolean DEFAULT false NOT NULL,
     archived boolean DEFAULT false NOT NULL,
     dropped boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE log_start (
+    job_id uuid NOT NULL,
+    n integer NOT NULL,
+    step_name text NOT NULL,
+    attempt integer NOT NULL,
+    first bigint NOT NULL
 );
 
 CREATE TABLE refresh_token (
@@ -188,7 +197,9 @@ CREATE TABLE refresh_token (
 CREATE TABLE replica (
     replica_id uuid NOT NULL,
     internal_url text DEFAULT ''::text NOT NULL,
-    seen_at timestamp with time zone DEFAULT now() NOT NULL
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    valid_until timestamp with time zone DEFAULT now() NOT NULL,
+    adopted boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE route (
@@ -333,6 +344,9 @@ ALTER TABLE ONLY log_archive
 ALTER TABLE ONLY log_segment
     ADD CONSTRAINT log_segment_pkey PRIMARY KEY (job_id, n);
 
+ALTER TABLE ONLY log_start
+    ADD CONSTRAINT log_start_pkey PRIMARY KEY (job_id, n, step_name, attempt);
+
 ALTER TABLE ONLY refresh_token
     ADD CONSTRAINT refresh_token_pkey PRIMARY KEY (hash);
 
@@ -412,6 +426,8 @@ CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE
 
 CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
 
+CREATE INDEX log_segment_superseded ON log_segment USING btree (replica_id) WHERE (superseded AND (lines IS NULL));
+
 CREATE INDEX log_segment_unarchived ON log_segment USING btree (replica_id, job_id) WHERE (NOT archived);
 
 CREATE INDEX refresh_token_expires ON refresh_token USING btree (expires_at);
@@ -458,6 +474,9 @@ ALTER TABLE ONLY log_archive
 
 ALTER TABLE ONLY log_segment
     ADD CONSTRAINT log_segment_job_id_fkey FOREIGN KEY (job_id) REFERENCES job(job_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY log_start
+    ADD CONSTRAINT log_start_job_id_n_fkey FOREIGN KEY (job_id, n) REFERENCES log_segment(job_id, n) ON DELETE CASCADE;
 
 ALTER TABLE ONLY refresh_token
     ADD CONSTRAINT refresh_token_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_user(user_id) ON DELETE CASCADE;

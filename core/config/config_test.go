@@ -34,7 +34,7 @@ func TestServerDefaults(t *testing.T) {
 		LogStorage:  config.LogStorage{LocalDir: "/data/logs", MaxStepBytes: 1 << 30},
 		WorkerToken: "t",
 		Limits:      config.Limits{LoginPerMinute: 10, WebhookPerMinute: 600},
-		Recovery:    config.Recovery{HeartbeatTimeout: 2 * time.Minute, SweepInterval: time.Minute},
+		Recovery:    config.Recovery{HeartbeatTimeout: 2 * time.Minute, SweepInterval: time.Minute, ReplicaTimeout: time.Minute},
 		Metrics:     config.Metrics{Enabled: true},
 		Log:         config.Log{Level: "info", Format: "text"},
 	}
@@ -97,7 +97,7 @@ func TestServerEverything(t *testing.T) {
 		TLS:       &config.ServerTLS{Cert: "/c.pem", Key: "/k.pem"},
 		CORS:      config.CORS{AllowedOrigins: []string{"https://ui.example.com"}},
 		Secrets:   config.Secrets{Key: "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", Env: []string{"DEPLOY_TOKEN"}},
-		Recovery:  config.Recovery{HeartbeatTimeout: 30 * time.Second, SweepInterval: 500 * time.Millisecond, Unclaimable: 15 * time.Minute},
+		Recovery:  config.Recovery{HeartbeatTimeout: 30 * time.Second, SweepInterval: 500 * time.Millisecond, Unclaimable: 15 * time.Minute, ReplicaTimeout: 20 * time.Second},
 		Retention: config.Retention{JobDays: 90, LogDays: 7, WorkerHours: 24, AuditDays: 365},
 		Metrics:   config.Metrics{Listen: "127.0.0.1:9090"},
 		Log:       config.Log{Level: "debug", Format: "json"},

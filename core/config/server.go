@@ -61,6 +61,8 @@ type Recovery struct {
 	HeartbeatTimeout time.Duration `yaml:"heartbeat_timeout_secs"`
 	SweepInterval    time.Duration `yaml:"sweep_interval_secs"`
 	Unclaimable      time.Duration `yaml:"unclaimable_secs"`
+	// ReplicaTimeout is how long the logs that a replica keeps wait for it once it is silent, before they go on at another one.
+	ReplicaTimeout time.Duration `yaml:"replica_timeout_secs"`
 }
 
 // Retention says how long things are kept; 0 is for good.
@@ -80,7 +82,7 @@ type Metrics struct {
 func (c *Server) setDefaults() {
 	c.Listen = "127.0.0.1:8080"
 	c.LogStorage.MaxStepBytes = 1 << 30
-	c.Recovery = Recovery{HeartbeatTimeout: 120 * time.Second, SweepInterval: 60 * time.Second}
+	c.Recovery = Recovery{HeartbeatTimeout: 120 * time.Second, SweepInterval: 60 * time.Second, ReplicaTimeout: 60 * time.Second}
 	c.Metrics.Enabled = true
 	c.Log = Log{Level: "info", Format: "text"}
 }
@@ -143,6 +145,7 @@ func (c *Server) validate(p *problems) {
 	}
 	p.positive("recovery.heartbeat_timeout_secs", c.Recovery.HeartbeatTimeout)
 	p.positive("recovery.sweep_interval_secs", c.Recovery.SweepInterval)
+	p.positive("recovery.replica_timeout_secs", c.Recovery.ReplicaTimeout)
 	p.min("retention.job_days", c.Retention.JobDays, 0)
 	p.min("retention.log_days", c.Retention.LogDays, 0)
 	p.min("retention.worker_hours", c.Retention.WorkerHours, 0)

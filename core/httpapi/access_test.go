@@ -193,7 +193,7 @@ func (a *accessTable) try(route httpapi.Route, caller accessCaller) string {
 	if strings.HasPrefix(route.Path, "/worker/workspace/") {
 		workspace = fmt.Sprintf("default.tar.gz?step_id=%d", a.step.StepID)
 	}
-	path := strings.NewReplacer("{id}", id, "{ws}", workspace, "{name}", name, "{step}", a.step.StepName, "{prefix}", "strm_0000000", "{provider}", "corp").Replace(route.Path)
+	path := strings.NewReplacer("{id}", id, "{ws}", workspace, "{name}", name, "{step}", a.step.StepName, "{n}", "1", "{prefix}", "strm_0000000", "{provider}", "corp").Replace(route.Path)
 	c := call{method: route.Method, path: path, token: caller.token, body: a.body(route, caller)}
 	if caller.leased {
 		c.header = map[string]string{"X-Stroem-Lease": a.step.Lease}

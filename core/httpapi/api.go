@@ -101,6 +101,8 @@ type Config struct {
 	Engine      Engine
 	Store       Store
 	Logs        Logs
+	Segments    Segments
+	Replicas    Guard // nil: there are no others
 	Workspaces  Workspaces
 	Plugins     func() []api.Plugin // that this server runs; nil: none
 	Metrics     http.Handler        // nil: not served here
@@ -169,7 +171,7 @@ func New(config Config) *API {
 			MaxAge: int(time.Hour.Seconds()),
 		}))
 	}
-	for _, r := range a.routes() {
+	for _, r := range append(a.routes(), a.internalRoutes()...) {
 		a.app.Add(r.method, r.path, a.handler(r))
 		if r.method == fiber.MethodGet {
 			a.app.Add(fiber.MethodHead, r.path, a.handler(r))

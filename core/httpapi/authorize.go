@@ -35,6 +35,8 @@ func (a *API) authorize(c *fiber.Ctx, to permission) error {
 		return nil
 	case sharedToken, worker, files:
 		return a.authorizeWorker(c, to.who)
+	case replica:
+		return a.authorizeReplica(c)
 	case signedIn, session, viewer, operator, admin:
 		return a.authorizeUser(c, to, false)
 	case watcher:

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/core"
@@ -27,6 +28,7 @@ import (
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/core/logs"
 	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/replica"
 	"github.com/stroem/stroem/core/workflow"
 	"github.com/stroem/stroem/core/workspace"
 	"github.com/stroem/stroem/pluginapi"
@@ -135,7 +137,7 @@ type bundle struct {
 	store      *postgres.Store
 	loaded     map[string]*core.Workspace
 	workspaces *workspaces
-	logs       *joblog.Store
+	logs       *logs.Logs
 	config     httpapi.Config
 	auth       *auth.Authenticator // nil: open to everybody
 	token      string              // that calls come with which name none
@@ -185,8 +187,11 @@ func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle 
 	eng := engine.New(store, ws, logger, engine.Config{WorkerTokens: workerTokens})
 	stored, err := joblog.Open(filepath.Join(dir, "logs"), eng.JobMasker)
 	require.NoError(t, err)
-	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, logs: stored}
-	config := httpapi.Config{Engine: eng, Store: store, Logs: &logs.Logs{Local: stored}, Workspaces: ws, Logger: logger}
+	all := logs.New(logs.Options{ID: uuid.New(), Local: stored, Registry: store, Life: time.Hour, Logger: logger})
+	require.NoError(t, all.Join(t.Context(), ""))
+	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, logs: all}
+	config := httpapi.Config{Engine: eng, Store: store, Logs: all, Segments: all, Workspaces: ws, Logger: logger}
+	config.Replicas = replica.Guard{Key: replica.Key("the key of the replicas in tests"), ID: all.ID}
 	for _, option := range options {
 		option(b, &config)
 	}

@@ -35,7 +35,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 	}
 	registered := map[string]bool{}
 	for _, route := range b.api.Routes() {
-		if route.Method != http.MethodHead {
+		if route.Method != http.MethodHead && !strings.HasPrefix(route.Path, "/internal/") {
 			registered[route.Method+" "+route.Path] = true
 		}
 	}

@@ -21,6 +21,7 @@ const (
 	admin       who = who(core.RoleAdmin)
 	sharedToken who = "the worker token" // whoever holds one
 	worker      who = "a worker"         // a registered one
+	replica     who = "another replica"
 	files       who = "a worker or a container with a workspace token"
 )
 
@@ -43,6 +44,7 @@ var (
 	ownSecrets   = permission{who: session}
 	forRegister  = permission{who: sharedToken}
 	forWorker    = permission{who: worker}
+	forReplica   = permission{who: replica}
 	forContainer = permission{who: files}
 )
 

@@ -30,26 +30,35 @@ func (x *Index) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &wire); err != nil {
 		return err
 	}
+	index, err := wire.index()
+	if err == nil {
+		*x = index
+	}
+	return err
+}
+
+// index checks what came.
+func (wire *indexJSON) index() (Index, error) {
 	if wire.Lines < 0 || wire.Size < 0 || (wire.Lines == 0) != (len(wire.Blocks) == 0) {
-		return errIndex
+		return Index{}, errIndex
 	}
 	before := Block{}
 	for i, b := range wire.Blocks {
 		first := i == 0 && b.Line == 1 && b.Offset == 0
 		later := i > 0 && b.Line > before.Line && b.Offset > before.Offset
 		if !first && !later || b.Line > wire.Lines || b.Offset >= wire.Size {
-			return errIndex
+			return Index{}, errIndex
 		}
 		for _, id := range b.Steps {
 			if id < 0 || int(id) >= len(wire.Steps) {
-				return errIndex
+				return Index{}, errIndex
 			}
 		}
 		before = b
 	}
-	*x = Index{Lines: wire.Lines, Size: wire.Size, Steps: wire.Steps}
+	x := Index{Lines: wire.Lines, Size: wire.Size, Steps: wire.Steps}
 	if last := len(wire.Blocks) - 1; last >= 0 {
 		x.blocks, x.last = wire.Blocks[:last:last], wire.Blocks[last]
 	}
-	return nil
+	return x, nil
 }

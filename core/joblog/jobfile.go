@@ -7,25 +7,25 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
 
-	"github.com/google/uuid"
-
 	"github.com/stroem/stroem/core"
 )
 
-// jobFile is the log of one job: its file, what is known about its lines, and who waits for more.
+// jobFile is one segment of the log of a job: its file, what is known about its lines, and who waits for more.
 type jobFile struct {
 	root *os.Root
-	id   uuid.UUID
+	id   Segment
 
 	users   int  // guarded by Store.mu, as is
 	dropped bool // the store has forgotten it
 
 	mu      sync.Mutex
 	loaded  bool
+	version uint64   // another one whenever what was there before may have changed
 	legacy  bool     // the file is one of plain text, only to be read
 	file    *os.File // open for appending; nil until there is something to append to
 	lines   indexer
@@ -50,8 +50,13 @@ func (j *jobFile) load() error {
 	if j.loaded {
 		return nil
 	}
-	j.next = map[string]int64{}
-	file, err := j.root.OpenFile(logName(j.id), os.O_RDWR|os.O_APPEND, 0)
+	return j.read()
+}
+
+// read reads what the file holds; j.mu is held.
+func (j *jobFile) read() error {
+	j.next, j.version = map[string]int64{}, rand.Uint64()
+	file, err := j.root.OpenFile(j.id.file(), os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j.loadLegacy()
 	}
@@ -72,8 +77,8 @@ func (j *jobFile) load() error {
 
 // loadLegacy looks for a log of plain text.
 func (j *jobFile) loadLegacy() error {
-	file, err := j.root.Open(legacyName(j.id))
-	if errors.Is(err, fs.ErrNotExist) {
+	file, err := j.root.Open(legacyName(j.id.Job))
+	if j.id.N > 1 || errors.Is(err, fs.ErrNotExist) {
 		j.loaded = true
 		return nil
 	}
@@ -183,7 +188,7 @@ func (j *jobFile) append(b batch) (lines, size int64, err error) {
 // write appends data to the file, all of it or nothing.
 func (j *jobFile) write(data []byte) error {
 	if j.file == nil {
-		file, err := j.root.OpenFile(logName(j.id), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o640)
+		file, err := j.root.OpenFile(j.id.file(), os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o640)
 		if err != nil {
 			return fmt.Errorf("create log: %w", err)
 		}
@@ -203,9 +208,9 @@ func (j *jobFile) write(data []byte) error {
 
 // view is the log as it is now, together with the number of the next line of an attempt.
 func (j *jobFile) view(header string) (v *View, next int64, err error) {
-	index, name, next := j.snapshot(header)
+	index, name, version, next := j.snapshot(header)
 	if index.Lines == 0 {
-		return &View{}, next, nil
+		return &View{version: version}, next, nil
 	}
 	file, err := j.root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
@@ -214,17 +219,17 @@ func (j *jobFile) view(header string) (v *View, next int64, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("open log: %w", err)
 	}
-	return &View{Index: index, Bytes: file, End: file.Close}, next, nil
+	return &View{Index: index, Bytes: file, End: file.Close, version: version}, next, nil
 }
 
-func (j *jobFile) snapshot(header string) (index Index, name string, next int64) {
+func (j *jobFile) snapshot(header string) (index Index, name string, version uint64, next int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	name = logName(j.id)
+	name = j.id.file()
 	if j.legacy {
-		name = legacyName(j.id)
+		name = legacyName(j.id.Job)
 	}
-	return j.lines.index, name, j.next[header]
+	return j.lines.index, name, j.version, j.next[header]
 }
 
 // changedAfter returns a channel that is closed when there are more lines, or nil if there are some after the number.

@@ -29,13 +29,18 @@ type Known struct {
 	Stderr int64
 }
 
-// Position reads the log of a job up to its end.
+// Position is [SegmentLog.Position] in a job's first segment.
 func (s *Store) Position(ctx context.Context, job uuid.UUID, step string, attempt int) (Position, error) {
-	j, err := s.acquire(job)
+	return s.Of(First(job)).Position(ctx, step, attempt)
+}
+
+// Position reads the segment up to its end.
+func (l SegmentLog) Position(ctx context.Context, step string, attempt int) (Position, error) {
+	j, err := l.store.acquire(l.id)
 	if err != nil {
 		return Position{}, err
 	}
-	defer s.release(j)
+	defer l.store.release(j)
 	header := appendHeader(nil, step, attempt)
 	v, next, err := j.view(string(header))
 	if err != nil {
@@ -45,19 +50,26 @@ func (s *Store) Position(ctx context.Context, job uuid.UUID, step string, attemp
 	if next <= 1 {
 		return Position{}, nil
 	}
+	known, err := v.Known(ctx, step, attempt)
+	return Position{Last: next - 1, Known: known}, err
+}
+
+// Known reads which part of an attempt's output is in the log.
+func (v *View) Known(ctx context.Context, step string, attempt int) (Known, error) {
+	header := appendHeader(nil, step, attempt)
 	q := Query{Step: step}
 	var k knownLines
 	reader := &lineReader{ctx: ctx, view: v, match: newMatcher(q, &v.Index), query: q}
-	_, err = reader.each(1, v.Index.Lines, func(_ int64, line []byte) (bool, error) {
+	_, err := reader.each(1, v.Index.Lines, func(_ int64, line []byte) (bool, error) {
 		if r, ok := parse(line); ok && bytes.Equal(r.header, header) {
 			k.add(r)
 		}
 		return true, nil
 	})
 	if err != nil {
-		return Position{}, fmt.Errorf("read log: %w", err)
+		return Known{}, fmt.Errorf("read log: %w", err)
 	}
-	return Position{Last: next - 1, Known: k.known()}, nil
+	return k.known(), nil
 }
 
 // knownLines counts the lines of an attempt from the last one with an output, if there is one, and those that have the

@@ -5,17 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/stroem/stroem/core"
-	"github.com/stroem/stroem/core/failpoint"
 	"github.com/stroem/stroem/core/mask"
 	"github.com/stroem/stroem/core/tally"
 )
@@ -29,7 +25,7 @@ const maxOpen = 256
 // ErrClosed is returned when the store is closed.
 var ErrClosed = errors.New("log store is closed")
 
-// Store keeps the logs of jobs in a directory, one file each. All methods may be called concurrently; readers and
+// Store keeps the logs of jobs in a directory, one file for each [Segment]. All methods may be called concurrently; readers and
 // waiters never hold up writers. One process owns the directory.
 type Store struct {
 	// Tally counts what is appended. To be set before the first append, or not at all.
@@ -40,8 +36,9 @@ type Store struct {
 	closed chan struct{}
 
 	mu     sync.Mutex
-	jobs   map[uuid.UUID]*list.Element // of *jobFile
-	recent *list.List                  // least recently used last
+	open   map[Segment]*list.Element // of *jobFile
+	recent *list.List                // least recently used last
+	last   int                       // greatest number of a segment that was seen
 }
 
 // MaskFunc gives the secrets of a job, nil if there are none. It is called for each batch and should answer from memory.
@@ -62,7 +59,7 @@ func Open(dir string, secrets MaskFunc) (*Store, error) {
 	}
 	return &Store{
 		Tally: &tally.Logs{}, root: root, mask: secrets, closed: make(chan struct{}),
-		jobs: map[uuid.UUID]*list.Element{}, recent: list.New(),
+		open: map[Segment]*list.Element{}, recent: list.New(), last: 1,
 	}, nil
 }
 
@@ -82,72 +79,19 @@ func (s *Store) Close() error {
 	return s.root.Close()
 }
 
-// Append stores a run of lines of one attempt of a step; first is the number of its first line within the attempt, or 0
-// for lines that are not numbered. Lines that are stored already are left out, so repeating a call is harmless. Every
-// line is checked: one that is not in storage format with exactly this step and attempt refuses the whole batch with
-// [core.CodeInvalid]. Where lines are missing before first, a line of the server says so.
+// Append is [SegmentLog.Append] to a job's first segment.
 func (s *Store) Append(ctx context.Context, job uuid.UUID, step string, attempt int, first int64, ndjson []byte) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if step == "" || step == ServerStep {
-		return core.Errorf(core.CodeInvalid, "log_invalid", "%q is not a step that a worker can write for", step)
-	}
-	header := appendHeader(nil, step, attempt)
-	lines, err := verify(ndjson, header)
-	if err != nil || lines == 0 {
-		return err
-	}
-	failpoint.Hit("log.received")
-	err = s.append(ctx, job, batch{step: step, attempt: attempt, header: header, first: first, lines: lines, ndjson: ndjson})
-	failpoint.Hit("log.stored")
-	return err
+	return s.Of(First(job)).Append(ctx, step, attempt, first, ndjson)
 }
 
-// Event stores a line that the server says about a job.
+// Event is [SegmentLog.Event] of a job's first segment.
 func (s *Store) Event(ctx context.Context, job uuid.UUID, text string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	line := eventLine(text)
-	return s.append(ctx, job, batch{header: appendHeader(nil, ServerStep, 1), lines: 1, ndjson: line})
+	return s.Of(First(job)).Event(ctx, text)
 }
 
-func eventLine(text string) []byte {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	return AppendLine(nil, ServerStep, 1, Stderr, string(appendTime(nil, time.Now())), text)
-}
-
-func (s *Store) append(ctx context.Context, job uuid.UUID, b batch) error {
-	secrets, err := s.mask(ctx, job)
-	if err != nil {
-		return err
-	}
-	if !secrets.Empty() {
-		b.ndjson = maskLines(secrets, b.ndjson)
-	}
-	j, err := s.acquire(job)
-	if err != nil {
-		return err
-	}
-	defer s.release(j)
-	lines, size, err := j.append(b)
-	if err == nil && lines > 0 {
-		s.Tally.Lines.Add(int(lines))
-		s.Tally.Bytes.Add(int(size))
-	}
-	return err
-}
-
-// View returns the log of a job as it is now. A job without one has an empty one. The caller closes it.
-func (s *Store) View(_ context.Context, job uuid.UUID) (*View, error) {
-	j, err := s.acquire(job)
-	if err != nil {
-		return nil, err
-	}
-	defer s.release(j)
-	v, _, err := j.view("")
-	return v, err
+// View is [SegmentLog.View] of a job's first segment.
+func (s *Store) View(ctx context.Context, job uuid.UUID) (*View, error) {
+	return s.Of(First(job)).View(ctx)
 }
 
 // Read returns the lines that q selects, see [View.Read].
@@ -160,37 +104,34 @@ func (s *Store) Read(ctx context.Context, job uuid.UUID, q Query) (Page, error) 
 	return v.Read(ctx, q)
 }
 
-// Wait returns when the log has lines after the given number, when ctx ends or when the store is closed.
+// Wait is [SegmentLog.Wait] for a job's first segment.
 func (s *Store) Wait(ctx context.Context, job uuid.UUID, after int64) error {
-	j, err := s.acquire(job)
-	if err != nil {
-		return err
-	}
-	defer s.release(j)
-	for {
-		changed := j.changedAfter(after)
-		if changed == nil {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.closed:
-			return ErrClosed
-		}
-	}
+	return s.Of(First(job)).Wait(ctx, after)
 }
 
-// Remove deletes the log of a job. A job without one is not an error. Whoever reads or waits at the moment sees the old
-// one.
+// Remove deletes all that this store has of the log of a job. A job without one is not an error. Whoever reads or waits at the
+// moment sees the old one.
 func (s *Store) Remove(_ context.Context, job uuid.UUID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.jobs[job]; e != nil {
+	for n := 1; n <= s.last; n++ {
+		if err := s.remove(Segment{Job: job, N: n}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove deletes a segment; s.mu is held.
+func (s *Store) remove(id Segment) error {
+	if e := s.open[id]; e != nil {
 		s.drop(e)
 	}
-	for _, name := range []string{logName(job), legacyName(job)} {
+	names := []string{id.file()}
+	if id.N == 1 {
+		names = append(names, legacyName(id.Job))
+	}
+	for _, name := range names {
 		if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove log: %w", err)
 		}
@@ -198,11 +139,8 @@ func (s *Store) Remove(_ context.Context, job uuid.UUID) error {
 	return nil
 }
 
-func logName(job uuid.UUID) string    { return job.String() + ".jsonl" }
-func legacyName(job uuid.UUID) string { return job.String() + ".log" }
-
-// acquire returns the state of a job's log, read from its file if need be; release must follow.
-func (s *Store) acquire(job uuid.UUID) (*jobFile, error) {
+// acquire returns the state of a segment, read from its file if need be; release must follow.
+func (s *Store) acquire(id Segment) (*jobFile, error) {
 	s.mu.Lock()
 	select {
 	case <-s.closed:
@@ -210,10 +148,11 @@ func (s *Store) acquire(job uuid.UUID) (*jobFile, error) {
 		return nil, ErrClosed
 	default:
 	}
-	e := s.jobs[job]
+	e := s.open[id]
 	if e == nil {
-		e = s.recent.PushFront(&jobFile{root: s.root, id: job})
-		s.jobs[job] = e
+		e = s.recent.PushFront(&jobFile{root: s.root, id: id})
+		s.open[id] = e
+		s.last = max(s.last, id.N)
 	}
 	s.recent.MoveToFront(e)
 	j := e.Value.(*jobFile) //nolint:forcetypeassert // the list holds nothing else
@@ -250,39 +189,22 @@ func (s *Store) evict() {
 // drop forgets a job; its file is closed when its last user is done. s.mu is held.
 func (s *Store) drop(e *list.Element) {
 	j := s.recent.Remove(e).(*jobFile) //nolint:forcetypeassert // the list holds nothing else
-	delete(s.jobs, j.id)
+	delete(s.open, j.id)
 	j.dropped = true
 	if j.users == 0 {
 		j.close()
 	}
 }
 
-// Jobs returns the jobs whose log has not changed since a time.
+// Jobs returns the jobs of whose log nothing has changed since a time. One with several segments here may be there more than once.
 func (s *Store) Jobs(before time.Time) ([]uuid.UUID, error) {
-	dir, err := s.root.Open(".")
+	segments, err := s.Segments(before)
 	if err != nil {
-		return nil, fmt.Errorf("list logs: %w", err)
+		return nil, err
 	}
-	defer func() { _ = dir.Close() }() // only read from
-	var jobs []uuid.UUID
-	for {
-		entries, err := dir.ReadDir(listed)
-		for _, entry := range entries {
-			name, _, _ := strings.Cut(entry.Name(), ".")
-			id, notOurs := uuid.Parse(name)
-			info, gone := entry.Info()
-			if notOurs == nil && gone == nil && info.ModTime().Before(before) {
-				jobs = append(jobs, id)
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return jobs, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list logs: %w", err)
-		}
+	jobs := make([]uuid.UUID, len(segments))
+	for i, id := range segments {
+		jobs[i] = id.Job
 	}
+	return jobs, nil
 }
-
-// listed is how many files of the directory are looked at at a time.
-const listed = 1000

@@ -11,7 +11,12 @@ type View struct {
 	Index Index
 	Bytes io.ReaderAt  // at least Index.Size of them; nil if that is 0
 	End   func() error // lets go of what Bytes needs; nil: nothing
+
+	version uint64
 }
+
+// Version is another one if a segment is not what it was before, with more lines.
+func (v *View) Version() uint64 { return v.version }
 
 // Close has to be called when the view is not read from any more.
 func (v *View) Close() error {

@@ -157,3 +157,12 @@ func bind(header []byte, place []string) []byte {
 	}
 	return data
 }
+
+// Derive makes a key for another purpose; it says nothing about this one.
+func (k *Key) Derive(purpose string) ([]byte, error) {
+	derived, err := hkdf.Expand(sha256.New, k.secret, "stroem derived key: "+purpose, KeySize)
+	if err != nil {
+		return nil, fmt.Errorf("derive a key: %w", err)
+	}
+	return derived, nil
+}

@@ -28,6 +28,7 @@ import (
 	"github.com/stroem/stroem/core/pluginhost"
 	"github.com/stroem/stroem/core/postgres"
 	"github.com/stroem/stroem/core/ratelimit"
+	"github.com/stroem/stroem/core/replica"
 	"github.com/stroem/stroem/core/retention"
 	"github.com/stroem/stroem/core/scheduler"
 	"github.com/stroem/stroem/core/tally"
@@ -67,6 +68,11 @@ func (s *Server) Addr(ctx context.Context) (net.Addr, error) {
 // Run starts everything, serves until ctx ends, and stops everything in the opposite order. It returns nil after an
 // orderly end.
 func (s *Server) Run(ctx context.Context) (err error) {
+	self, err := replica.Take(s.config.DataDir)
+	if err != nil {
+		return err
+	}
+	defer self.Release()
 	url := s.config.DB.URL.Reveal()
 	if err := postgres.Migrate(ctx, url); err != nil {
 		return err
@@ -87,10 +93,10 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	if err := s.checkLogStore(host); err != nil {
 		return err
 	}
-	return s.serve(ctx, store, host)
+	return s.serve(ctx, store, host, self)
 }
 
-func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginhost.Host) (err error) {
+func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginhost.Host, self *replica.Identity) (err error) {
 	types := &actionTypes{store: store}
 	if _, err := types.reload(ctx); err != nil {
 		return err
@@ -111,7 +117,12 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if err != nil {
 		return err
 	}
-	all := &logs.Logs{}
+	others, err := s.replicas(self, key)
+	if err != nil {
+		return err
+	}
+	defer others.peers.Close()
+	var all *logs.Logs
 	counted := &tally.Server{}
 	eng := engine.New(store, workspaces, s.logger, engine.Config{
 		HeartbeatTimeout: s.config.Recovery.HeartbeatTimeout, SweepInterval: s.config.Recovery.SweepInterval,
@@ -138,7 +149,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	}
 	defer func() { err = errors.Join(err, local.Close()) }()
 	local.Tally = &counted.Logs
-	all.Local = local
+	all = others.logs(s, local, store)
 	plugins := func() []api.Plugin { return describePlugins(host) }
 	figures := metrics.Handler(metrics.Options{Workers: store, Queue: store, Counted: counted, Plugins: plugins, Logger: s.logger})
 	stopMetrics, err := s.serveMetrics(ctx, figures)
@@ -147,13 +158,14 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	}
 	defer func() { err = errors.Join(err, stopMetrics()) }()
 	config := httpapi.Config{
-		Engine: eng, Store: store, Logs: all, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
+		Engine: eng, Store: store, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
 		Logger: s.logger,
 		Policy: s.accessPolicy(), Proxies: s.trustedProxies(), WebhookRate: s.webhookRate(), Logins: ratelimit.NewLogins(s.config.Limits.LoginPerMinute),
 	}
 	if s.config.Metrics.Enabled && s.config.Metrics.Listen == "" {
 		config.Metrics = figures
 	}
+	others.configure(&config, all)
 	identity, err := s.identity(ctx, store)
 	if err != nil {
 		return err
@@ -163,6 +175,10 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	listener, err := s.listen(ctx)
 	if err != nil {
 		return err
+	}
+	internalURL := s.internalURL(listener.Addr())
+	if err := all.Join(ctx, internalURL); err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	// The parts outlive ctx: requests under way need them.
 	parts, stopParts := context.WithCancel(context.WithoutCancel(ctx))
@@ -180,10 +196,12 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	running.Go(func() { eng.Run(parts, leading...) })
 	running.Go(func() { old.RunLogs(parts) })
 	running.Go(func() { workspaces.Run(parts) })
+	running.Go(func() { all.Run(parts, internalURL) })
 	running.Go(func() { identity.run(parts) })
 	defer func() {
 		stopParts()
 		running.Wait()
+		s.leave(context.WithoutCancel(ctx), all, internalURL)
 	}()
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/stroem/stroem/core/httpapi"
+	"github.com/stroem/stroem/core/joblog"
+	"github.com/stroem/stroem/core/logs"
+	"github.com/stroem/stroem/core/postgres"
+	"github.com/stroem/stroem/core/replica"
+	"github.com/stroem/stroem/core/seal"
+)
+
+// replicas are this server and the others on the same database.
+type replicas struct {
+	self  *replica.Identity
+	key   replica.Key
+	peers *replica.Peers
+}
+
+func (s *Server) replicas(self *replica.Identity, key *seal.Key) (*replicas, error) {
+	shared, err := key.Derive("requests of replicas")
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.peerTLS()
+	if err != nil {
+		return nil, err
+	}
+	return &replicas{self: self, key: shared, peers: replica.NewPeers(shared, config)}, nil
+}
+
+// peerTLS trusts, besides what the system does, what stands in the file of our own certificate: often that is the others', too, or
+// who made it.
+func (s *Server) peerTLS() (*tls.Config, error) {
+	if s.config.TLS == nil {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	own, err := os.ReadFile(s.config.TLS.Cert)
+	if err != nil {
+		return nil, fmt.Errorf("load the TLS certificate: %w", err)
+	}
+	pool.AppendCertsFromPEM(own)
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+}
+
+// logs are those of all replicas.
+func (r *replicas) logs(s *Server, local *joblog.Store, store *postgres.Store) *logs.Logs {
+	return logs.New(logs.Options{
+		ID: r.self.ID, Local: local, Registry: store, Peers: r.peers, Life: s.config.Recovery.ReplicaTimeout, Logger: s.logger,
+	})
+}
+
+func (r *replicas) configure(c *httpapi.Config, all *logs.Logs) {
+	c.Logs, c.Segments, c.Replicas = all, all, replica.Guard{Key: r.key, ID: r.self.ID}
+}
+
+// internalURL is where other replicas reach this one: as configured, or at the address that it listens on if that is a certain one.
+func (s *Server) internalURL(address net.Addr) string {
+	if s.config.InternalURL != "" {
+		return s.config.InternalURL
+	}
+	ip, err := netip.ParseAddrPort(address.String())
+	if err != nil || ip.Addr().IsUnspecified() {
+		return ""
+	}
+	if s.config.TLS != nil {
+		return "https://" + address.String()
+	}
+	return "http://" + address.String()
+}
+
+// leave lets the other replicas take over the logs that are kept here soon.
+func (s *Server) leave(ctx context.Context, all *logs.Logs, url string) {
+	if err := all.Leave(ctx, url); err != nil {
+		s.logger.WarnContext(ctx, "the other replicas do not know that this one has ended", "error", err)
+	}
+}
