@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/stroem/stroem/core/coretest"
 )
 
-// plugins is a directory with the source plugin for folders.
+// plugins is a directory with the source plugin for folders and the log store for S3.
 var plugins string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -24,11 +23,11 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	plugins = dir
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-o", filepath.Join(dir, "source-folder"), "../../plugins/source-folder")
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-trimpath", "-o", dir, "../../plugins/source-folder", "../../plugins/logstore-s3")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the plugin:", err)
+		fmt.Fprintln(os.Stderr, "build the plugins:", err)
 		return 1
 	}
 	return coretest.MainWithoutLeaks(m, coretest.FastHTTP()...)
