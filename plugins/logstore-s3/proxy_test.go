@@ -18,6 +18,9 @@ import (
 // recorder is a proxy in front of a server that remembers the requests that went through it.
 type recorder struct {
 	*httptest.Server
+	// answer answers a request in place of the server, if it returns true. It may be set before there are requests.
+	answer func(w http.ResponseWriter, req *http.Request) bool
+
 	mu   sync.Mutex
 	seen []*http.Request
 }
@@ -37,7 +40,9 @@ func record(t *testing.T, server *s3server.Server) *recorder {
 		r.mu.Lock()
 		r.seen = append(r.seen, req.Clone(req.Context()))
 		r.mu.Unlock()
-		forward.ServeHTTP(w, req)
+		if r.answer == nil || !r.answer(w, req) {
+			forward.ServeHTTP(w, req)
+		}
 	}))
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(r.Close)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	static "github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stroem/stroem/pluginapi"
@@ -98,6 +99,17 @@ func TestRightsThatAreHalfThere(t *testing.T) {
 	requireCode(t, pluginapi.CodeDenied, put(t.Context(), s, "k", "new"), "PutObject is not allowed")
 	requireCode(t, pluginapi.CodeDenied, s.Delete(t.Context(), &pluginapi.DeleteRequest{Key: "k"}), "DeleteObject is not allowed")
 	require.Equal(t, "old", string(content(t, s, "k")))
+}
+
+// TestBucketThatMayNotBeListed is good enough where objects may be asked for.
+func TestBucketThatMayNotBeListed(t *testing.T) {
+	t.Parallel()
+	server := s3server.Start(t, s3server.Options{})
+	setPolicy(t, server, strings.ReplaceAll(documentedPolicy(t, ""), "s3:ListBucket", "s3:GetBucketLocation"))
+	s := open(t, server, user, nil)
+	_, err := s.client.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: &s.config.Bucket})
+	require.Error(t, err)
+	requireHealth(t, s, pluginapi.Healthy)
 }
 
 // TestBucketThatGoes is not the same as an object that is not there.
