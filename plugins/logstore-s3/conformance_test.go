@@ -14,6 +14,9 @@ import (
 
 func TestMain(m *testing.M) {
 	plugintest.Init()
+	if err := s3server.Forget(); err != nil {
+		panic(err)
+	}
 	os.Exit(m.Run())
 }
 

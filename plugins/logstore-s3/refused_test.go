@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,10 +124,10 @@ func TestBucketThatGoes(t *testing.T) {
 	requireHealth(t, s, pluginapi.Unhealthy, "it does not exist")
 }
 
-// TestStandardCredentials starts the program with what the server hands on, and nothing else.
-func TestStandardCredentials(t *testing.T) {
+// TestStandardEnvironment starts the program with what the server hands on, and nothing else.
+func TestStandardEnvironment(t *testing.T) {
 	t.Parallel()
-	server := s3server.Start(t, s3server.Options{})
+	server := s3server.Start(t, s3server.Options{TLS: true})
 	binary, err := plugintest.Build(t.Context(), t.TempDir(), ".")
 	require.NoError(t, err)
 	files := t.TempDir()
@@ -134,6 +135,7 @@ func TestStandardCredentials(t *testing.T) {
 	profiles := "[default]\naws_access_key_id = NOBODY\naws_secret_access_key = x\n" +
 		"[logs]\naws_access_key_id = " + s3server.AccessKey + "\naws_secret_access_key = " + s3server.SecretKey + "\n"
 	require.NoError(t, os.WriteFile(filepath.Join(files, ".aws", "credentials"), []byte(profiles), 0o600))
+	common := []string{"AWS_EC2_METADATA_DISABLED=true", "AWS_CA_BUNDLE=" + server.CAPath}
 	for name, c := range map[string]struct {
 		env   []string
 		code  pluginapi.Code
@@ -142,17 +144,20 @@ func TestStandardCredentials(t *testing.T) {
 		"environment":     {[]string{"AWS_ACCESS_KEY_ID=" + s3server.AccessKey, "AWS_SECRET_ACCESS_KEY=" + s3server.SecretKey}, "", nil},
 		"profile":         {[]string{"HOME=" + files, "AWS_PROFILE=logs"}, "", nil},
 		"default profile": {[]string{"HOME=" + files}, pluginapi.CodeDenied, []string{"the credentials are not accepted: InvalidAccessKeyId"}},
+		"no trust": {
+			[]string{"HOME=" + files, "AWS_PROFILE=logs", "AWS_CA_BUNDLE="}, pluginapi.CodePrecondition, []string{"is not trusted"},
+		},
 		"nothing": {
 			[]string{"HOME=" + t.TempDir()}, pluginapi.CodeDenied, []string{"bucket logs: there are no credentials; set AWS_ACCESS_KEY_ID"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			instance := plugintest.Binary("/usr/bin/env", append(append([]string{"AWS_EC2_METADATA_DISABLED=true"}, c.env...), binary)...)(t)
+			instance := plugintest.Binary("/usr/bin/env", slices.Concat(common, c.env, []string{binary})...)(t)
 			remote := hostapi.NewLogStore(instance, "logstore(s3)")
 			_, err := remote.Describe(t.Context())
 			require.NoError(t, err)
-			require.NoError(t, remote.Configure(t.Context(), &pluginapi.Config{Settings: settings(t, server, nil)}))
+			require.NoError(t, remote.Configure(t.Context(), &pluginapi.Config{Settings: settings(t, server, map[string]string{"ca_path": ""})}))
 			err = remote.Put(t.Context(), &pluginapi.PutRequest{Key: "k", Size: -1}, strings.NewReader("text"))
 			health, healthErr := remote.CheckHealth(t.Context())
 			require.NoError(t, healthErr)

@@ -6,12 +6,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +83,21 @@ func Start(t testing.TB, options Options) *Server {
 	}
 	require.FailNow(t, "the S3 server does not start", s.said.String())
 	return nil
+}
+
+// Forget keeps programs and libraries for AWS from what is configured on the machine and in its environment: files, profiles, roles. It
+// is for TestMain.
+func Forget() error {
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "AWS_") {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(
+		os.Setenv("AWS_CONFIG_FILE", os.DevNull), os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull), os.Setenv("AWS_EC2_METADATA_DISABLED", "true"),
+	)
 }
 
 func (s *Server) path(names ...string) string {
