@@ -49,7 +49,7 @@ demo: postgres build ## Run the sample workspace: a workflow that works and one 
 	scripts/demo
 
 .PHONY: test
-test: postgres node chromium ## Run all tests, with the race detector
+test: postgres node chromium s3 ## Run all tests, with the race detector
 	$(WITH_PG) $(TEST) $$($(WITHOUT_ENGINES))
 	$(WITH_PG) $(WITH_DOCKER) $(WITH_KUBE) $(TEST) -p 1 $(ENGINE_TESTS)
 
@@ -81,7 +81,7 @@ test/integration: postgres ## Run the tests of packages on a real PostgreSQL
 	$(WITH_PG) $(TEST) $$($(WITH_DB))
 
 .PHONY: test/e2e
-test/e2e: postgres node ## Run the golden scenarios and crash tests on the built programs
+test/e2e: postgres node s3 ## Run the golden scenarios and crash tests on the built programs
 	$(WITH_PG) $(TEST) $(E2E)
 
 .PHONY: test/docker
@@ -182,6 +182,10 @@ node: ## Install Node where that can be done, else say how
 .PHONY: chromium
 chromium: ## Install Chromium where that can be done, else say how
 	@scripts/install-chromium
+
+.PHONY: s3
+s3: ## Build the S3 server on which tests run, which takes minutes once
+	@scripts/build-s3
 
 .PHONY: kube
 kube: ## Build the Kubernetes on which tests run, which takes minutes once, and install what it needs, or say how
