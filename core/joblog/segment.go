@@ -111,6 +111,9 @@ func (l SegmentLog) append(ctx context.Context, b batch) error {
 	if err == nil && lines > 0 {
 		l.store.Tally.Lines.Add(int(lines))
 		l.store.Tally.Bytes.Add(int(size))
+		if l.store.Grown != nil {
+			l.store.Grown(l.id.Job)
+		}
 	}
 	return err
 }

@@ -30,6 +30,8 @@ var ErrClosed = errors.New("log store is closed")
 type Store struct {
 	// Tally counts what is appended. To be set before the first append, or not at all.
 	Tally *tally.Logs
+	// Grown is told each time that lines have come to the log of a job; nil: nobody is. To be set before the first append.
+	Grown func(job uuid.UUID)
 
 	root   *os.Root
 	mask   MaskFunc

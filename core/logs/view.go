@@ -19,14 +19,24 @@ var errStale = errors.New("the log is elsewhere now")
 // answer, the error has core.CodeUnavailable; once that replica counts as gone, each line that is known to be there is replaced by
 // one that says so. The caller closes it.
 func (l *Logs) View(ctx context.Context, job uuid.UUID) (*joblog.View, error) {
-	views, _, err := l.parts(ctx, job)
-	if err != nil {
-		return nil, err
-	}
-	return joblog.Join(views...), nil
+	v, _, err := l.Rest(ctx, job)
+	return v, err
 }
 
-// parts returns the views of the segments, and where they are; nil: there are none, and there is one view of what else is here.
+// Rest is View, and tells how many lines were in front of those: no replica has them any more, because the archive has them.
+func (l *Logs) Rest(ctx context.Context, job uuid.UUID) (v *joblog.View, before int64, err error) {
+	views, log, err := l.parts(ctx, job)
+	if err != nil {
+		return nil, 0, err
+	}
+	if log != nil {
+		before = log.dropped()
+	}
+	return joblog.Join(views...), before, nil
+}
+
+// parts returns the views of the segments that were not dropped, and where they are; nil: there are none, and there is one view of
+// what else is here.
 func (l *Logs) parts(ctx context.Context, job uuid.UUID) ([]*joblog.View, *knownLog, error) {
 	log, fresh := l.known.get(job), false
 	for range tries {
@@ -61,8 +71,15 @@ func (l *Logs) partsOf(ctx context.Context, log *knownLog, fresh bool) (views []
 			views = nil
 		}
 	}()
+	kept := log.kept()
 	for i, segment := range log.segments {
+		if i < kept {
+			continue
+		}
 		v, last, err := l.part(ctx, segment)
+		if err == nil && log.life.Err() != nil {
+			err = errStale // it may just have been dropped
+		}
 		end := i == len(log.segments)-1
 		switch {
 		case moved(err) || err == nil && end && !last && !fresh:
@@ -152,7 +169,7 @@ func (l *Logs) wait(ctx context.Context, job uuid.UUID, after int64) (more bool,
 		if err != nil {
 			return false, err
 		}
-		lines := int64(0)
+		lines := log.dropped()
 		for _, v := range views {
 			lines += v.Index.Lines
 			err = errors.Join(err, v.Close())
