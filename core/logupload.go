@@ -32,7 +32,7 @@ type LocalLog struct {
 	N          int
 	First      int64     // number of its first line in the log
 	Archived   int64     // lines of the log that the archive has
-	ArchivedAt time.Time // when that was noted, by the clock of the database
+	ArchivedAt time.Time // when it had these, by the clock of the replica
 	Dropped    bool
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/stroem/stroem/core/joblog"
 	"github.com/stroem/stroem/pluginapi"
@@ -114,8 +115,8 @@ func (a *Archive) replace(ctx context.Context, key string, v *joblog.View) (Stor
 
 // write stores a log whose beginning is in the object that old is the index of, if there is one.
 func (a *Archive) write(ctx context.Context, key string, v *joblog.View, old *Index) (Stored, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the reading of the old object
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil) // ends the reading of the old object
 	rest, before := v, io.Reader(bytes.NewReader(nil))
 	if old != nil && old.Size > 0 {
 		var err error
@@ -131,9 +132,12 @@ func (a *Archive) write(ctx context.Context, key string, v *joblog.View, old *In
 		before = &exactly{r: reader, left: old.Size}
 	}
 	pack := newPacker(ctx, rest, a.size)
-	if err := a.store.Put(ctx, &pluginapi.PutRequest{Key: key, Size: -1, ContentType: "application/gzip"}, io.MultiReader(before, pack)); err != nil {
-		return Stored{}, fmt.Errorf("store the log: %w", err)
+	content := &taken{io.MultiReader(before, pack), time.AfterFunc(takingPatience, func() { cancel(errTaking) })}
+	defer content.watch.Stop()
+	if err := a.store.Put(ctx, &pluginapi.PutRequest{Key: key, Size: -1, ContentType: "application/gzip"}, content); err != nil {
+		return Stored{}, fmt.Errorf("store the log: %w", because(ctx, err))
 	}
+	content.watch.Stop()
 	index := &pack.index
 	if old != nil {
 		index = old.extend(index)
@@ -201,4 +205,6 @@ func (a *Archive) fetchIndex(ctx context.Context, key string) (*Index, error) {
 }
 
 // cost is roughly how much memory an index takes.
-func (x *Index) cost() int64 { return int64(64*x.Log.Blocks() + 32*len(x.Members) + 64*len(x.Log.Steps)) }
+func (x *Index) cost() int64 {
+	return int64(64*x.Log.Blocks() + 32*len(x.Members) + 64*len(x.Log.Steps))
+}

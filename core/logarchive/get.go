@@ -11,13 +11,18 @@ import (
 	"github.com/stroem/stroem/pluginapi"
 )
 
-// patience is how long a log store may take for the next bytes of an object.
-const patience = 30 * time.Second
+const (
+	// patience is how long a log store may take for the next bytes of an object.
+	patience = 30 * time.Second
+	// takingPatience is how long it may take none, or to say at the end that it has them.
+	takingPatience = 2 * time.Minute
+)
 
 var (
 	errNoObject = errors.New("the log store has no such object")
 	errBroken   = errors.New("the object is not what it should be")
 	errPatience = fmt.Errorf("the log store has sent nothing for %s", patience)
+	errTaking   = fmt.Errorf("the log store has taken nothing for %s", takingPatience)
 )
 
 // unreadable is the error of a log that cannot be read.
@@ -84,8 +89,10 @@ func because(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", errNoObject, err)
 	case errors.Is(context.Cause(ctx), errPatience):
 		return errPatience
+	case errors.Is(context.Cause(ctx), errTaking):
+		return errTaking
 	default:
-		return fmt.Errorf("read from the log store: %w", err)
+		return err
 	}
 }
 
@@ -119,4 +126,15 @@ func (f *failure) Read(p []byte) (int, error) {
 		f.err = err
 	}
 	return n, err
+}
+
+// taken is what a log store takes, watched while it does.
+type taken struct {
+	r     io.Reader
+	watch *time.Timer
+}
+
+func (t *taken) Read(p []byte) (int, error) {
+	t.watch.Reset(takingPatience)
+	return t.r.Read(p)
 }

@@ -19,21 +19,39 @@ var errStale = errors.New("the log is elsewhere now")
 // answer, the error has core.CodeUnavailable; once that replica counts as gone, each line that is known to be there is replaced by
 // one that says so. The caller closes it.
 func (l *Logs) View(ctx context.Context, job uuid.UUID) (*joblog.View, error) {
-	v, _, err := l.Rest(ctx, job)
-	return v, err
+	rest, err := l.Rest(ctx, job)
+	return rest.View, err
 }
 
-// Rest is View, and tells how many lines were in front of those: no replica has them any more, because the archive has them.
-func (l *Logs) Rest(ctx context.Context, job uuid.UUID) (v *joblog.View, before int64, err error) {
+// Rest is the log of a job as the replicas have it. The caller closes the view.
+type Rest struct {
+	View    *joblog.View
+	Before  int64 // lines in front of it that no replica has any more, because the archive has them
+	Here    bool  // this replica has all of it
+	Settled bool  // all of it can be read, and no line of it will change its number
+}
+
+// Rest is View for one who has the archive as well.
+func (l *Logs) Rest(ctx context.Context, job uuid.UUID) (Rest, error) {
 	views, log, err := l.parts(ctx, job)
 	if err != nil {
-		return nil, 0, err
+		return Rest{}, err
 	}
-	if log != nil {
-		before = log.dropped()
+	rest := Rest{View: joblog.Join(views...), Here: true, Settled: true}
+	if log == nil {
+		return rest, nil
 	}
-	return joblog.Join(views...), before, nil
+	rest.Before = log.dropped()
+	for i, segment := range log.segments[log.kept():] {
+		rest.Here = rest.Here && segment.Replica == l.ID
+		last := log.kept()+i == len(log.segments)-1
+		rest.Settled = rest.Settled && (last || segment.Lines >= 0) && (!segment.Gone || segment.Replica == l.ID)
+	}
+	return rest, nil
 }
+
+// Forget has the database asked anew where a log is.
+func (l *Logs) Forget(job uuid.UUID) { l.known.forget(job) }
 
 // parts returns the views of the segments that were not dropped, and where they are; nil: there are none, and there is one view of
 // what else is here.

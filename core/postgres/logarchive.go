@@ -23,10 +23,10 @@ func (s *Store) DueUploads(ctx context.Context, replica uuid.UUID, fresh bool, l
 	if fresh {
 		when = "s.due_at <= now() and s.due_at > now() - " + freshFor
 	}
-	rows, err := s.read.Query(ctx, `select s.job_id, s.n, j.workspace, j.task_name, j.created_at, s.attempts
-		from log_segment s join job j using (job_id)
-		where s.replica_id = $1 and not s.archived and j.status in ('completed', 'failed', 'cancelled') and `+when+`
-			and not exists (select from log_segment l where l.job_id = s.job_id and l.n > s.n)
+	rows, err := s.read.Query(ctx, `select s.job_id, l.n, j.workspace, j.task_name, j.created_at, l.attempts
+		from log_segment s join job j using (job_id),
+			lateral (select n, replica_id, attempts from log_segment l where l.job_id = s.job_id order by n desc limit 1) l
+		where s.replica_id = $1 and not s.archived and j.status in ('completed', 'failed', 'cancelled') and `+when+` and l.replica_id = $1
 		order by s.due_at limit $2`, replica, limit)
 	if err != nil {
 		return nil, fmt.Errorf("look for logs to archive: %w", err)
@@ -48,13 +48,13 @@ func (s *Store) KeepUploadsFresh(ctx context.Context, replica uuid.UUID) error {
 	return nil
 }
 
-// Archived notes that the archive has so many lines of a log, which are all up to the end of segment n. Without a key there is
-// nothing to archive. A job that is gone is no error.
-func (s *Store) Archived(ctx context.Context, job uuid.UUID, n int, key string, lines int64) error {
+// Archived notes that the archive has so many lines of a log, which were all up to the end of segment n at a time. Without a key
+// there is nothing to archive. A job that is gone is no error.
+func (s *Store) Archived(ctx context.Context, job uuid.UUID, n int, key string, lines int64, at time.Time) error {
 	batch := &pgx.Batch{}
 	if key != "" {
-		batch.Queue(`insert into log_archive (job_id, key, lines) select job_id, $2, $3 from job where job_id = $1 for key share
-			on conflict (job_id) do update set key = excluded.key, lines = greatest(log_archive.lines, excluded.lines), archived_at = now()`, job, key, lines)
+		batch.Queue(`insert into log_archive (job_id, key, lines, archived_at) select job_id, $2, $3, $4 from job where job_id = $1 for key share
+			on conflict (job_id) do update set key = excluded.key, lines = greatest(log_archive.lines, excluded.lines), archived_at = excluded.archived_at`, job, key, lines, at)
 	}
 	batch.Queue("update log_segment set archived = true, attempts = 0, last_error = null where job_id = $1 and n <= $2", job, n)
 	return s.inOrder(ctx, batch, "note that a log is archived")
@@ -63,7 +63,7 @@ func (s *Store) Archived(ctx context.Context, job uuid.UUID, n int, key string, 
 // NotArchived notes that a log could not be archived, and when it is tried again.
 func (s *Store) NotArchived(ctx context.Context, job uuid.UUID, n int, again time.Duration, reason string) error {
 	_, err := s.read.Exec(ctx, `update log_segment set due_at = now() + make_interval(secs => $3), attempts = attempts + 1, last_error = $4
-		where job_id = $1 and n = $2`, job, n, again.Seconds(), cleanReason(reason))
+		where job_id = $1 and n <= $2 and not archived`, job, n, again.Seconds(), cleanReason(reason))
 	if err != nil {
 		return fmt.Errorf("note that a log is not archived: %w", err)
 	}
@@ -79,8 +79,8 @@ func cleanReason(reason string) string {
 
 // LogsGrown notes that lines have come to logs that may be archived: they have to be again.
 func (s *Store) LogsGrown(ctx context.Context, replica uuid.UUID, jobs []uuid.UUID) error {
-	_, err := s.read.Exec(ctx, `update log_segment s set archived = false, due_at = now() where job_id = any($2) and replica_id = $1 and archived
-		and not dropped and not exists (select from log_segment l where l.job_id = s.job_id and l.n > s.n)`, replica, jobs)
+	_, err := s.read.Exec(ctx, `update log_segment set archived = false, due_at = now()
+		where job_id = any($2) and replica_id = $1 and archived and not dropped`, replica, jobs)
 	if err != nil {
 		return fmt.Errorf("note that logs have grown: %w", err)
 	}
@@ -139,7 +139,7 @@ func (s *Store) ContinueLog(ctx context.Context, job uuid.UUID, n int, lines int
 	batch := &pgx.Batch{}
 	batch.Queue("select from log_segment where job_id = $1 and n = $2 for update", job, n)
 	batch.Queue(`insert into log_segment (job_id, n, replica_id, first_line, archived)
-		select job_id, n + 1, replica_id, first_line + $3, true from log_segment s where job_id = $1 and n = $2
+		select job_id, n + 1, replica_id, first_line + $3, archived from log_segment s where job_id = $1 and n = $2
 			and not exists (select from log_segment l where l.job_id = s.job_id and l.n > s.n)`, job, n, lines)
 	batch.Queue(`update log_segment s set superseded = true, lines = $3 where job_id = $1 and n = $2 and not superseded
 		and exists (select from log_segment l where l.job_id = s.job_id and l.n > s.n)`, job, n, lines)
@@ -148,8 +148,8 @@ func (s *Store) ContinueLog(ctx context.Context, job uuid.UUID, n int, lines int
 
 // DropLog notes that a replica lets go of a segment with so many lines, if the archive has all of them, and tells whether it has.
 func (s *Store) DropLog(ctx context.Context, job uuid.UUID, n int, lines int64) (bool, error) {
-	tag, err := s.read.Exec(ctx, `update log_segment s set dropped = true, lines = $3 from log_archive a
-		where a.job_id = s.job_id and s.job_id = $1 and s.n = $2 and s.archived and s.first_line - 1 + $3 <= a.lines`, job, n, lines)
+	tag, err := s.read.Exec(ctx, `update log_segment s set dropped = true, lines = coalesce(s.lines, $3) from log_archive a
+		where a.job_id = s.job_id and s.job_id = $1 and s.n = $2 and s.archived and s.first_line - 1 + greatest(s.lines, $3) <= a.lines`, job, n, lines)
 	if err != nil {
 		return false, fmt.Errorf("drop a log: %w", err)
 	}

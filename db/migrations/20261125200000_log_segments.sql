@@ -44,7 +44,7 @@ create table log_archive (
   job_id      uuid primary key references job on delete cascade,
   key         text not null,
   lines       bigint not null,
-  archived_at timestamptz not null default now()
+  archived_at timestamptz not null               -- when it had these, by the clock of the replica
 );
 
 -- migrate:down
