@@ -49,7 +49,7 @@ func TestServerEverything(t *testing.T) {
 		Listen: "0.0.0.0:8080", PublicURL: "https://stroem.example.com", InternalURL: "http://10.0.0.1:8080", DataDir: "/data",
 		DB: config.DB{URL: "postgres://u:p@db/stroem", MaxConnections: 20, Timeout: 5 * time.Second},
 		LogStorage: config.LogStorage{
-			LocalDir: "/logs", MaxStepBytes: 512 << 20,
+			LocalDir: "/logs", MaxStepBytes: 512 << 20, MaxLocalBytes: 20 << 30,
 			S3: &config.S3{
 				Bucket: "b", Region: "eu-north-1", Prefix: "logs/", Endpoint: "http://minio:9000", CAPath: "/ca.pem",
 				SSE: "aws:kms", KMSKeyID: "alias/logs", StorageClass: "STANDARD_IA",

@@ -8,6 +8,8 @@ type LogStorage struct {
 	MaxStepBytes Bytes  `yaml:"max_step_bytes"` // output of one step beyond this is dropped
 	S3           *S3    `yaml:"s3"`             // nil: no archive, unless there is a Plugin
 	Plugin       string `yaml:"plugin"`         // the log store that is the archive, in place of S3: acme.store
+	// MaxLocalBytes is how much logs may take in LocalDir before archived ones are removed there; 0: any.
+	MaxLocalBytes Bytes `yaml:"max_local_bytes"`
 }
 
 // S3 is the bucket that logs of finished jobs go to. Credentials come from the standard AWS chain.
@@ -49,6 +51,10 @@ func (s *S3) Settings() Settings {
 
 func (l *LogStorage) validate(p *problems, plugins *Plugins) {
 	p.min("log_storage.max_step_bytes", int(l.MaxStepBytes), 1<<16)
+	p.min("log_storage.max_local_bytes", int(l.MaxLocalBytes), 0)
+	if l.MaxLocalBytes > 0 && l.Archive() == "" {
+		p.add("log_storage.max_local_bytes", "only what is archived is removed; add log_storage.s3 or log_storage.plugin")
+	}
 	if l.S3 != nil {
 		l.S3.validate(p)
 		if l.Plugin != "" {

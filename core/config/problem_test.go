@@ -102,6 +102,7 @@ func TestProblems(t *testing.T) {
 		"s3 twice":     {minimalServer + "log_storage: {s3: {bucket: b, region: r}}\nplugins: {logstore-s3: {config: {bucket: c}}}", "", []string{":4:33: plugins.logstore-s3.config: log_storage.s3 configures this plugin as well; keep one of them"}},
 		"s3 disabled":  {minimalServer + "log_storage: {s3: {bucket: b, region: r}}\nplugins: {logstore-s3: {disabled: true}}", "", []string{"plugins.logstore-s3.disabled: log_storage asks for this plugin"}},
 		"archives":     {minimalServer + "log_storage: {s3: {bucket: b, region: r}, plugin: acme.store}", "", []string{"log_storage.plugin: log_storage.s3 is an archive as well"}},
+		"no archive":   {minimalServer + "log_storage: {max_local_bytes: 1GiB}", "", []string{"log_storage.max_local_bytes: only what is archived is removed"}},
 		"archive name": {minimalServer + "log_storage: {plugin: /bin/sh}", "", []string{`log_storage.plugin: "/bin/sh" is not the name of a log store`}},
 		"secrets key":  {minimalServer + "secrets: {key: c2hvcnQ=}", "", []string{"secrets.key: must be 32 bytes in base64"}},
 		"url":          {minimalServer + "public_url: example.com", "", []string{"public_url: must be a URL"}},

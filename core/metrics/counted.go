@@ -60,6 +60,10 @@ var counters = []counter{
 		func(s *tally.Server) *tally.Counter { return &s.Logs.Lines }),
 	newCounter("stroem_log_bytes_total", "Bytes by which the logs of jobs have grown.",
 		func(s *tally.Server) *tally.Counter { return &s.Logs.Bytes }),
+	newCounter("stroem_log_uploads_total", "Attempts to archive the log of a job, by what became of them: stored or failed.",
+		func(s *tally.Server) *tally.Counter { return &s.Archive.Uploads }, "result").from(tally.UploadStored, tally.UploadFailed),
+	newCounter("stroem_log_upload_bytes_total", "Bytes that were sent to the archive of logs, compressed.",
+		func(s *tally.Server) *tally.Counter { return &s.Archive.Bytes }),
 }
 
 var (

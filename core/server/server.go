@@ -150,8 +150,15 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	defer func() { err = errors.Join(err, local.Close()) }()
 	local.Tally = &counted.Logs
 	all = others.logs(s, local, store)
+	archived, err := s.archive(host, all, store, &counted.Archive)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, archived.close()) }()
 	plugins := func() []api.Plugin { return describePlugins(host) }
-	figures := metrics.Handler(metrics.Options{Workers: store, Queue: store, Counted: counted, Plugins: plugins, Logger: s.logger})
+	figures := metrics.Handler(metrics.Options{
+		Workers: store, Queue: store, Uploads: archived.waiting(), Counted: counted, Plugins: plugins, Logger: s.logger,
+	})
 	stopMetrics, err := s.serveMetrics(ctx, figures)
 	if err != nil {
 		return err
@@ -166,6 +173,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		config.Metrics = figures
 	}
 	others.configure(&config, all)
+	archived.configure(&config)
 	identity, err := s.identity(ctx, store)
 	if err != nil {
 		return err
@@ -197,6 +205,9 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	running.Go(func() { old.RunLogs(parts) })
 	running.Go(func() { workspaces.Run(parts) })
 	running.Go(func() { all.Run(parts, internalURL) })
+	if archived != nil {
+		running.Go(func() { archived.Run(parts) })
+	}
 	running.Go(func() { identity.run(parts) })
 	defer func() {
 		stopParts()
