@@ -19,13 +19,18 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// How long a request may take, and how often it is made. What does not answer at all is known within half a minute.
+// How long a request may take, and how often it is made. That nobody can be reached is known within twenty seconds, that nobody
+// answers within two minutes.
 const (
-	attempts      = 3
-	backoffLimit  = 2 * time.Second
-	dialLimit     = 5 * time.Second
-	answerLimit   = 30 * time.Second // from the end of a request to the beginning of its answer
-	silenceLimit  = 2 * time.Minute  // of a connection, also while a part is sent
+	attempts     = 3
+	backoffLimit = 2 * time.Second
+	dialLimit    = 5 * time.Second
+	answerLimit  = 30 * time.Second // from the end of a request to the beginning of its answer
+	silenceLimit = 2 * time.Minute  // of a connection, also while a part is sent
+)
+
+// What says whether checksums are added and compared.
+const (
 	checksumsEnv  = "AWS_REQUEST_CHECKSUM_CALCULATION"
 	validationEnv = "AWS_RESPONSE_CHECKSUM_VALIDATION"
 )
