@@ -38,7 +38,6 @@ var Points = []Point{
 	{"event.after", "the log of the job says that its hook has failed"},
 	{"upload.due", "a job has ended, and its log is not in the archive"},
 	{"upload.stored", "a log is in the archive, and the database does not say so"},
-	{"drop.marked", "the database says that a local copy is gone, and it is not"},
 	{"cancel.committed", "a job is cancelled, and its running steps and child jobs have not been told"},
 	{"children.found", "child jobs of a cancelled job have been found, and not cancelled"},
 	{"fire.before", "a trigger is due, and its job is not made"},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/stroem/stroem/core"
-	"github.com/stroem/stroem/core/failpoint"
 	"github.com/stroem/stroem/core/joblog"
 )
 
@@ -39,7 +38,6 @@ func (l *Logs) Drop(ctx context.Context, id core.LocalLog) (bool, error) {
 	if dropped, err := l.Registry.DropLog(ctx, id.Job, id.N, lines); err != nil || !dropped {
 		return false, err
 	}
-	failpoint.Hit("drop.marked")
 	l.known.forget(id.Job)
 	if err := file.Remove(ctx); err != nil {
 		return false, fmt.Errorf("remove an archived log: %w", err)
