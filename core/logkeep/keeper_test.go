@@ -325,3 +325,33 @@ func TestOldLogs(t *testing.T) {
 		b.archived(job)
 	}
 }
+
+// TestAnotherReplicaReads reads what is archived through a replica that cannot reach the one that has it.
+func TestAnotherReplicaReads(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.run()
+	job, open := b.job(), b.job()
+	b.lines(job, "a", 1, 100)
+	b.lines(open, "a", 1, 100)
+	b.end(job)
+	b.archived(job)
+	want := b.read(job)
+	b.stop()
+	b.id, b.dir = uuid.New(), t.TempDir()
+	b.open()
+	require.Equal(t, want, b.read(job))
+	_, err := b.tryRead(open)
+	require.Error(t, err)
+	require.Equal(t, core.CodeUnavailable, core.ErrorCode(err))
+	b.end(open)
+	b.run()
+	b.eventually("its own log is archived", func() bool {
+		own := b.job()
+		b.lines(own, "a", 1, 1)
+		b.end(own)
+		b.archived(own)
+		return true
+	})
+	require.NotContains(t, b.store.Objects(), key(open), "it is not this replica's")
+}
