@@ -116,9 +116,10 @@ bench/containers: build ## Measure steps in containers and pods (C1, C2); writes
 	$(WITH_DOCKER) $(WITH_KUBE) env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench/containers -only C1,C2
 
 .PHONY: nightly
-nightly: ci bench bench/containers ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
+nightly: ci bench bench/containers ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an archived log of 1 GiB, an image on Debian
 	scripts/fuzz 60s
 	STROEM_TEST_FREEZE_SECS=30 $(WITH_PG) $(TEST) $(E2E) -run TestDatabaseFaults -v
+	STROEM_TEST_LOG_MIB=1024 $(WITH_PG) $(GO) test $(E2E) -run TestLargeArchivedLog -v
 	$(WITH_DOCKER) $(TEST) -tags debian ./tests/images -run OnDebian -v
 	STROEM_TEST_PLUGIN_STARTS=1000 $(GO) test ./core/pluginhost -run TestNothingIsLeftBehind -v
 

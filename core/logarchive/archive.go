@@ -108,7 +108,7 @@ func (a *Archive) replace(ctx context.Context, key string, v *joblog.View) (Stor
 	}
 	stored, err := a.write(ctx, key, v, nil)
 	if err == nil {
-		a.copies.forget(key)
+		a.copies.forget(ctx, key)
 	}
 	return stored, err
 }

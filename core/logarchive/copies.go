@@ -51,7 +51,7 @@ func (c *copies) view(ctx context.Context, a *Archive, key string) (*joblog.View
 	}
 	if ours {
 		one.size, one.err = c.fetch(a, one)
-		c.fetched(one)
+		c.fetched(ctx, one)
 	}
 	select {
 	case <-one.ready:
@@ -88,12 +88,12 @@ func (c *copies) find(key string) (one *fileCopy, ours bool, err error) {
 }
 
 // fetched notes that a copy has been made or not, and removes those for which there is no room any more. Who reads them goes on.
-func (c *copies) fetched(one *fileCopy) {
+func (c *copies) fetched(ctx context.Context, one *fileCopy) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	close(one.ready)
 	if one.err != nil {
-		c.remove(one.key)
+		c.remove(ctx, one.key)
 	}
 	used := int64(0)
 	for _, other := range c.there {
@@ -102,7 +102,7 @@ func (c *copies) fetched(one *fileCopy) {
 	for i := 0; i < len(c.there) && used > maxCopies; {
 		if size := c.there[i].done(); size > 0 && c.there[i] != one {
 			used -= size
-			c.remove(c.there[i].key)
+			c.remove(ctx, c.there[i].key)
 			continue
 		}
 		i++
@@ -120,17 +120,17 @@ func (f *fileCopy) done() int64 {
 }
 
 // forget removes the copy of an object.
-func (c *copies) forget(key string) {
+func (c *copies) forget(ctx context.Context, key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.remove(key)
+	c.remove(ctx, key)
 }
 
 // remove forgets a copy; c.mu is held.
-func (c *copies) remove(key string) {
+func (c *copies) remove(ctx context.Context, key string) {
 	for i, one := range c.there {
 		if one.key == key {
-			_ = c.store.Remove(context.Background(), one.id) // what stays goes at the next start
+			_ = c.store.Remove(ctx, one.id) // what stays goes at the next start
 			c.there = append(c.there[:i:i], c.there[i+1:]...)
 			return
 		}
@@ -177,12 +177,12 @@ func copyLines(w io.Writer, r io.Reader) (size int64, err error) {
 	last := byte('\n')
 	for {
 		n, err := r.Read(buf)
-		if n > 0 {
-			if _, err := w.Write(buf[:n]); err != nil {
+		if part := buf[:n]; n > 0 {
+			if _, err := w.Write(part); err != nil {
 				return size, err
 			}
 			size += int64(n)
-			last = buf[n-1]
+			last = part[len(part)-1]
 		}
 		if errors.Is(err, io.EOF) {
 			break

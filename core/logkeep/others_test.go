@@ -1,0 +1,105 @@
+package logkeep_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core"
+	"github.com/stroem/stroem/core/tally"
+)
+
+// TestForeignLogsAreFound reads what another program has archived of a job of which nothing is here, and keeps what it has of one of
+// which less is here.
+func TestForeignLogsAreFound(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	whole, partial := b.job(), b.job()
+	const text = "{\"step\":\"a\",\"stream\":\"stdout\",\"ts\":\"t\",\"line\":\"from another program\"}\n"
+	b.store.Set(key(whole), zip(t, strings.Repeat(text, 50)))
+	b.store.Set(key(partial), zip(t, strings.Repeat(text, 50)))
+	b.lines(partial, "a", 1, 10)
+	require.Empty(t, b.read(whole), "while it runs")
+	b.end(whole)
+	b.end(partial)
+	b.stop()
+	b.open()
+	require.Equal(t, strings.Repeat(text, 50), b.read(whole))
+	b.run()
+	b.archived(partial)
+	require.Equal(t, strings.Repeat(text, 50), b.read(partial))
+}
+
+// TestJobIsGone has retention remove a job whose log is due.
+func TestJobIsGone(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.store.Away(true)
+	job, other := b.job(), b.job()
+	b.lines(job, "a", 1, 10)
+	b.lines(other, "a", 1, 10)
+	b.end(job)
+	b.end(other)
+	b.run()
+	b.eventually("it was tried", func() bool { return b.options.Tally.Uploads.Counts()[tally.Labels{tally.UploadFailed}] >= 2 })
+	b.exec("delete from job where job_id = $1", job)
+	b.exec("update log_segment set due_at = now()")
+	b.store.Away(false)
+	b.archived(other)
+	require.NotContains(t, b.store.Objects(), key(job))
+}
+
+// TestOldLogs are those of jobs that ended before there was an archive, or before segments: newer ones go before them.
+func TestOldLogs(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	var jobs []uuid.UUID
+	for range 12 {
+		job := b.job()
+		b.lines(job, "a", 1, 10)
+		b.end(job)
+		jobs = append(jobs, job)
+	}
+	b.exec("update log_segment set due_at = now() - interval '1 day'")
+	fresh := b.job()
+	b.lines(fresh, "a", 1, 10)
+	b.end(fresh)
+	b.run()
+	b.archived(fresh)
+	require.Less(t, b.count("log_archive"), 12, "they wait")
+	for _, job := range jobs {
+		b.archived(job)
+	}
+}
+
+// TestAnotherReplicaReads reads what is archived through a replica that cannot reach the one that has it.
+func TestAnotherReplicaReads(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.run()
+	job, open := b.job(), b.job()
+	b.lines(job, "a", 1, 100)
+	b.lines(open, "a", 1, 100)
+	b.end(job)
+	b.archived(job)
+	want := b.read(job)
+	b.stop()
+	b.id, b.dir = uuid.New(), t.TempDir()
+	b.open()
+	require.Equal(t, want, b.read(job))
+	_, err := b.tryRead(open)
+	require.Error(t, err)
+	require.Equal(t, core.CodeUnavailable, core.ErrorCode(err))
+	b.end(open)
+	b.run()
+	b.eventually("its own log is archived", func() bool {
+		own := b.job()
+		b.lines(own, "a", 1, 1)
+		b.end(own)
+		b.archived(own)
+		return true
+	})
+	require.NotContains(t, b.store.Objects(), key(open), "it is not this replica's")
+}
