@@ -70,6 +70,7 @@ type Engine struct {
 	started  time.Time
 
 	relatives   relatives
+	troubles    troubles
 	creations   *batcher[*creation]
 	transitions *batcher[*request]
 	preparing   sync.WaitGroup // transitions from which jobs follow

@@ -67,6 +67,11 @@ func (e *Engine) prepared(ctx context.Context, try func(followers) error) error 
 			n := &missing.needs[i]
 			f, err := e.prepare(ctx, n)
 			if err != nil {
+				what := "[orchestration] Failed to handle task steps"
+				if n.step == 0 {
+					what = "[hooks] Failed to build hook context"
+				}
+				e.trouble(ctx, n.job.ID, what, err)
 				return fmt.Errorf("make what follows in job %s: %w", n.job.ID, err)
 			}
 			f.madeOf = n.madeOf

@@ -75,7 +75,7 @@ func (e *Engine) prepareHooks(ctx context.Context, n *need, job *core.Job, p *pl
 		jobs, err := e.hookJob(ctx, job, p, known, hook, place, vars)
 		if code := core.ErrorCode(err); err != nil && (code == core.CodeInvalid || code == core.CodeNotFound) {
 			_, masker, _ := e.forJob(known) // of a workspace that is gone nothing was rendered
-			f.events = append(f.events, clean(masker.String(fmt.Sprintf("Hook %s (action '%s') was not started: %s", place, hook.Action, err))))
+			f.events = append(f.events, clean(masker.String(fmt.Sprintf("[hooks] Failed to fire hook %s for action '%s': %s", place, hook.Action, err))))
 			continue
 		}
 		if err != nil {

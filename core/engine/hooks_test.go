@@ -166,16 +166,16 @@ func TestHooksThatCannotFire(t *testing.T) {
 	require.JSONEq(t, `{"key": "••••••"}`, string(hooks["ws/task/"+id.String()+"/on_success[3]"].Input))
 	events := said.of(id)
 	require.Len(t, events, 3)
-	require.Equal(t, "Hook on_success[0] (action 'gone') was not started: the action is not found", events[0])
-	require.Equal(t, "Hook on_success[1] (action 'lost') was not started: task 'nowhere' is not found", events[1])
-	require.Contains(t, events[2], "Hook on_success[2] (action 'tell') was not started: cannot render input.a: ")
+	require.Equal(t, "[hooks] Failed to fire hook on_success[0] for action 'gone': the action is not found", events[0])
+	require.Equal(t, "[hooks] Failed to fire hook on_success[1] for action 'lost': task 'nowhere' is not found", events[1])
+	require.Contains(t, events[2], "[hooks] Failed to fire hook on_success[2] for action 'tell': cannot render input.a: ")
 
 	hook := w.claim(1)[0]
 	require.JSONEq(t, `{"key": "very secret"}`, string(hook.Input))
 	w.start(hook)
 	w.report(fail(hook))
 	eventually(t, "the failure of a hook is told in the log of the job", func() bool { return len(said.of(id)) == 4 })
-	require.Contains(t, said.of(id)[3], "(_hook:tell) failed: Exit code: 1")
+	require.Equal(t, "[hooks] Hook '_hook:tell' failed: Exit code: 1\nStderr: no", said.of(id)[3])
 }
 
 func TestHooksOfAChild(t *testing.T) {
@@ -284,5 +284,5 @@ func TestWhatIsCommittedIsToldWhenTheEngineStops(t *testing.T) {
 	engine.New(&late{b.store, cancel}, b, slog.New(slog.DiscardHandler), engine.Config{SweepInterval: 10 * time.Millisecond, Event: said.add}).Run(ctx)
 	status, _ := b.states(t, id)
 	require.Equal(t, core.JobFailed, status)
-	require.Equal(t, []string{"Hook on_error[0] (action 'gone') was not started: the action is not found"}, said.of(id))
+	require.Equal(t, []string{"[hooks] Failed to fire hook on_error[0] for action 'gone': the action is not found"}, said.of(id))
 }

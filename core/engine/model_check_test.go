@@ -120,7 +120,7 @@ func (m *model) check(rt *rapid.T) {
 
 // checkHooks compares the hooks that were fired with those that had to be, in one look at the database.
 func (m *model) checkHooks(ended bool) (problems []string) {
-	told := m.said.count("was not started")
+	told := m.said.count("Failed to fire hook")
 	rows, err := m.db.Query(m.ctx, `select j.job_id, j.task_name, j.source_type, j.status, j.origin_job_id is null, coalesce(string_agg(h.source_id, ' ' order by h.source_id), '')
 		from job j left join job h on h.origin_job_id = j.job_id and h.source_type = 'hook' group by j.job_id`)
 	if err != nil {

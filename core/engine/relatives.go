@@ -107,6 +107,7 @@ func (e *Engine) endParents(ctx context.Context, ids []uuid.UUID) error {
 		failpoint.Hit("child.ended")
 		if err := e.endParent(ctx, &children[i]); err != nil {
 			failures = append(failures, fmt.Errorf("end the step of child job %s: %w", children[i].ID, err))
+			e.trouble(ctx, children[i].ID, fmt.Sprintf("[orchestration] Failed to propagate to parent job %s", children[i].ParentJobID), err)
 		}
 		failpoint.Hit("child.told")
 	}
@@ -193,7 +194,7 @@ func (e *Engine) tellOfHook(ctx context.Context, id uuid.UUID) error {
 		reason = job.ErrorMessage
 	}
 	failpoint.Hit("event.before")
-	e.tell(ctx, event{job.OriginJobID, fmt.Sprintf("Hook job %s (%s) failed: %s", id, job.TaskName, reason)})
+	e.tell(ctx, event{job.OriginJobID, fmt.Sprintf("[hooks] Hook '%s' failed: %s", job.TaskName, reason)})
 	failpoint.Hit("event.after")
 	return nil
 }

@@ -162,8 +162,16 @@ func (e *Engine) recoverSteps(ctx context.Context, found []core.OverdueStep, app
 			continue
 		}
 		for i := range batch {
-			if err := e.recoverBatch(ctx, batch[i:i+1], apply); err != nil {
+			var found *core.Step
+			err := e.recoverBatch(ctx, batch[i:i+1], func(t *transition, step *core.Step) {
+				found = step
+				apply(t, step)
+			})
+			if err != nil {
 				failures = append(failures, fmt.Errorf("recover step %d: %w", batch[i].ID, err))
+			}
+			if err != nil && found != nil {
+				e.trouble(ctx, found.JobID, fmt.Sprintf("[recovery] Failed to orchestrate after recovering step '%s'", found.Name), err)
 			}
 		}
 	}
@@ -205,20 +213,23 @@ func loseWith(lost []core.OverdueStep) func(*transition, *core.Step) {
 			message += fmt.Sprintf(": '%s' was last heard of at %s, %s before this was noticed",
 				of.Worker, of.Heard.UTC().Format(time.RFC3339), core.Duration(time.Since(of.Heard).Round(time.Second)))
 		}
-		t.lose(step, message)
+		if t.lose(step, message) {
+			t.events = append(t.events, event{step.JobID, fmt.Sprintf("[recovery] Worker %s unresponsive (heartbeat timeout), failing step '%s'", step.WorkerID, step.Name)})
+		}
 	}
 }
 
-// lose fails a step whose worker is gone. It may have run, so it is not tried again.
-func (t *transition) lose(step *core.Step, message string) {
+// lose fails a step whose worker is gone, and tells whether it does. It may have run, so it is not tried again.
+func (t *transition) lose(step *core.Step, message string) bool {
 	if step.StartedAt.IsZero() {
-		return
+		return false
 	}
 	o := outcome{status: core.StepFailed, unreported: true, message: message}
 	if t.job(step.JobID).Progress.CancelRequested {
 		o.status = core.StepCancelled
 	}
 	t.end(step, o)
+	return true
 }
 
 // timeOut fails a step whose worker should have stopped it and reported long ago.

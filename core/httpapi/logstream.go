@@ -36,6 +36,7 @@ type logStream struct {
 	job             uuid.UUID
 	workspace, task string
 	query           joblog.Query // what comes next
+	starts          []int64      // of the parts of the log, when it was read last
 	who             auth.Principal
 
 	conn    *websocket.Conn
@@ -159,9 +160,15 @@ func (s *logStream) send(ctx context.Context) end {
 		}
 		over := s.ended.Load() // before the lines: what is written before the end is then seen
 		lost := running.Err() != nil && !over
-		page, err := s.api.readLog(ctx, s.job, s.query)
+		page, away, err := s.nextPage(ctx)
 		if err != nil {
 			return s.failed(ctx, err)
+		}
+		if away {
+			if how := s.upkeep(ctx); how != (end{}) {
+				return how
+			}
+			continue
 		}
 		if len(page.Logs) > 0 && !s.frame(page.Logs) {
 			return s.cut()

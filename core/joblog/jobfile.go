@@ -55,7 +55,7 @@ func (j *jobFile) load() error {
 
 // read reads what the file holds; j.mu is held.
 func (j *jobFile) read() error {
-	j.next, j.version = map[string]int64{}, rand.Uint64()
+	j.next, j.version = map[string]int64{}, rand.Uint64() //nolint:gosec // tells states apart, and guards nothing
 	file, err := j.root.OpenFile(j.id.file(), os.O_RDWR|os.O_APPEND, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j.loadLegacy()

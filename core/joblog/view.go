@@ -12,6 +12,8 @@ type View struct {
 	Bytes io.ReaderAt  // at least Index.Size of them; nil if that is 0
 	End   func() error // lets go of what Bytes needs; nil: nothing
 
+	Starts []int64 // numbers of the first lines of its parts, if these may move; see Follow
+
 	version uint64
 }
 

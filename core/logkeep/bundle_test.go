@@ -162,7 +162,7 @@ func (b *bundle) eventually(what string, is func() bool) {
 		select {
 		case <-tick.C:
 		case <-limit:
-			require.FailNow(b.t, "not so after 30 s: "+what, b.said.String())
+			require.FailNow(b.t, "not so after 30 s: "+what, "%s", b.said)
 		}
 	}
 }

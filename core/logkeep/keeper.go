@@ -23,6 +23,7 @@ import (
 
 // Store is the database; its methods may be called concurrently.
 type Store interface {
+	logs.Dropping
 	LogPlace(ctx context.Context, job uuid.UUID) (*core.LogPlace, error)
 	DueUploads(ctx context.Context, replica uuid.UUID, fresh bool, limit int) ([]core.LogUpload, error)
 	KeepUploadsFresh(ctx context.Context, replica uuid.UUID) error
@@ -79,6 +80,11 @@ func (k *Keeper) Run(ctx context.Context) {
 	defer group.Wait()
 	group.Go(func() { k.archive(ctx) })
 	group.Go(func() { k.tidy(ctx) })
+}
+
+// Drop lets go of the local copy of a segment, if the archive has all of it, and tells whether it has.
+func (k *Keeper) Drop(ctx context.Context, id core.LocalLog) (bool, error) {
+	return k.Logs.Drop(ctx, k.options.Store, id)
 }
 
 // local is a segment of this replica's.

@@ -29,7 +29,7 @@ func TestForeignLogsAreFound(t *testing.T) {
 	require.Equal(t, strings.Repeat(text, 50), b.read(whole))
 	b.run()
 	b.archived(partial)
-	require.Equal(t, strings.Repeat(text, 50), b.read(partial))
+	b.eventually("what is there is known", func() bool { return b.read(partial) == strings.Repeat(text, 50) })
 }
 
 // TestJobIsGone has retention remove a job whose log is due.
@@ -102,4 +102,24 @@ func TestAnotherReplicaReads(t *testing.T) {
 		return true
 	})
 	require.NotContains(t, b.store.Objects(), key(open), "it is not this replica's")
+}
+
+// TestFirstLineComesLate has the log of an ended job looked at before its first line is there.
+func TestFirstLineComesLate(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.run()
+	job := b.job()
+	b.end(job)
+	b.exec("insert into log_segment (job_id, n, replica_id) values ($1, 1, $2)", job, b.id)
+	b.archived(job)
+	require.Empty(t, b.store.Objects())
+	b.stop()
+	b.open()
+	b.lines(job, "a", 1, 1) // and the server dies
+	b.stop()
+	b.open()
+	b.run()
+	b.eventually("it is archived", func() bool { return len(b.store.Objects()) == 2 })
+	require.Equal(t, b.read(job), b.object(job))
 }

@@ -17,6 +17,9 @@ const ReasonMoved = "log_moved"
 
 var errMoved = &core.Error{Code: core.CodeConflict, Reason: ReasonMoved, Message: "The log goes on at another replica"}
 
+// errMoving is told to who sends lines or reads them: it goes on in a moment.
+var errMoving = &core.Error{Code: core.CodeUnavailable, Reason: "log_unavailable", Message: "The log is being moved: try again in a moment"}
+
 func moved(err error) bool {
 	known, ok := errors.AsType[*core.Error](err)
 	return ok && known.Reason == ReasonMoved
@@ -64,7 +67,6 @@ func (l *Logs) append(ctx context.Context, job uuid.UUID, b lines) error {
 		if last.Replica == l.ID && !moved(failed) {
 			return failed
 		}
-		l.known.drop(job, log)
 		if log, err = l.ask(ctx, job); err != nil {
 			return err
 		}
@@ -78,7 +80,7 @@ func (l *Logs) append(ctx context.Context, job uuid.UUID, b lines) error {
 			log, err = l.takeOver(ctx, now)
 		}
 	}
-	return errors.Join(err, errMoved)
+	return errors.Join(err, errMoving)
 }
 
 // AppendTo is Append from another replica: to a segment that it believes to be the last one, and to be this replica's.

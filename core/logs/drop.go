@@ -4,13 +4,25 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/joblog"
 )
 
+// Dropping is what Drop needs of the database.
+type Dropping interface {
+	// ContinueLog has a log go on in a new segment of its replica behind segment n, which has so many lines, if that is the last one.
+	ContinueLog(ctx context.Context, job uuid.UUID, n int, lines int64) error
+	// CloseLog corrects how many lines segment n has.
+	CloseLog(ctx context.Context, job uuid.UUID, n int, lines int64) error
+	// DropLog notes that the replica lets go of segment n, if the archive has all of it, and tells whether it has.
+	DropLog(ctx context.Context, job uuid.UUID, n int, lines int64) (bool, error)
+}
+
 // Drop removes a segment of this replica's, if the archive has all of it: the log goes on in another segment then. It returns whether
 // that was so. What a crash leaves is done by the next call. Two calls must not be for the same log at a time.
-func (l *Logs) Drop(ctx context.Context, id core.LocalLog) (bool, error) {
+func (l *Logs) Drop(ctx context.Context, registry Dropping, id core.LocalLog) (bool, error) {
 	segment := idOf(core.LogSegment{Job: id.Job, N: id.N})
 	file := l.Local.Of(segment)
 	lines, err := l.linesIn(ctx, segment)
@@ -22,7 +34,7 @@ func (l *Logs) Drop(ctx context.Context, id core.LocalLog) (bool, error) {
 	} else if !there { // it was removed from under us, and the log goes on behind what the archive has
 		lines = id.Archived - id.First + 1
 	}
-	if err := l.Registry.ContinueLog(ctx, id.Job, id.N, lines); err != nil {
+	if err := registry.ContinueLog(ctx, id.Job, id.N, lines); err != nil {
 		return false, err
 	}
 	l.writing.Lock() // who has begun to append ends first, and everybody else asks the database again
@@ -33,9 +45,9 @@ func (l *Logs) Drop(ctx context.Context, id core.LocalLog) (bool, error) {
 		return false, err
 	}
 	if now > lines {
-		return false, l.Registry.CloseLog(ctx, id.Job, id.N, now)
+		return false, registry.CloseLog(ctx, id.Job, id.N, now)
 	}
-	if dropped, err := l.Registry.DropLog(ctx, id.Job, id.N, lines); err != nil || !dropped {
+	if dropped, err := registry.DropLog(ctx, id.Job, id.N, lines); err != nil || !dropped {
 		return false, err
 	}
 	l.known.forget(id.Job)

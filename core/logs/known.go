@@ -35,6 +35,17 @@ type attempt struct {
 	n    int
 }
 
+func newKnownLog(list []core.LogSegment) *knownLog {
+	log := &knownLog{segments: list, starts: map[attempt]int64{}}
+	log.life, log.end = context.WithCancel(context.Background())
+	return log
+}
+
+// gone tells whether a replica that has a part of it was gone, which may be back.
+func (k *knownLog) gone() bool {
+	return slices.ContainsFunc(k.segments, func(s core.LogSegment) bool { return s.Gone && !s.Dropped })
+}
+
 func (k *knownLog) last() core.LogSegment { return k.segments[len(k.segments)-1] }
 
 // kept is the place of the first segment behind those that were dropped; there is one.
@@ -73,16 +84,6 @@ func (k *known) forget(jobs ...uuid.UUID) {
 	}
 }
 
-// drop forgets what was known, unless something else is known by now.
-func (k *known) drop(job uuid.UUID, log *knownLog) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if log != nil && k.jobs[job] == log {
-		log.end()
-		delete(k.jobs, job)
-	}
-}
-
 // learn remembers what ask finds, unless something was forgotten meanwhile, which it may not know.
 func (k *known) learn(ctx context.Context, job uuid.UUID, ask func(context.Context) ([]core.LogSegment, error)) (*knownLog, error) {
 	for {
@@ -96,8 +97,7 @@ func (k *known) learn(ctx context.Context, job uuid.UUID, ask func(context.Conte
 		if len(list) == 0 {
 			return nil, nil
 		}
-		log := &knownLog{segments: list, starts: map[attempt]int64{}}
-		log.life, log.end = context.WithCancel(context.WithoutCancel(ctx))
+		log := newKnownLog(list)
 		k.mu.Lock()
 		if k.changes == changes {
 			if len(k.jobs) >= maxKnown {

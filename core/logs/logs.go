@@ -39,9 +39,6 @@ type Registry interface {
 	LogStarts(ctx context.Context, job uuid.UUID, n int) ([]core.LogStart, error)
 	SettleLog(ctx context.Context, job uuid.UUID, n int, ends []core.LogStart) ([]core.LogStart, error)
 	CloseLog(ctx context.Context, job uuid.UUID, n int, lines int64) error
-
-	ContinueLog(ctx context.Context, job uuid.UUID, n int, lines int64) error
-	DropLog(ctx context.Context, job uuid.UUID, n int, lines int64) (bool, error)
 }
 
 // Options are those of a replica.

@@ -67,7 +67,6 @@ type remote struct {
 	segment core.LogSegment
 	version uint64
 	index   joblog.Index
-	last    bool
 	next    *flight       // that has not begun
 	polling bool          // somebody waits there
 	changed chan struct{} // closed when index changes, or nobody waits any more

@@ -46,7 +46,7 @@ func (l *Logs) waitHere(ctx context.Context, log *knownLog, file joblog.SegmentL
 	}
 	life, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	defer context.AfterFunc(log.life, cancel)()
+	defer context.AfterFunc(log.life, cancel)() //nolint:contextcheck // it is what is known that ends
 	if err := file.Wait(life, known.Lines); err != nil && life.Err() == nil {
 		return err
 	}

@@ -38,10 +38,19 @@ func (l *Logs) Rest(ctx context.Context, job uuid.UUID) (Rest, error) {
 		return Rest{}, err
 	}
 	rest := Rest{View: joblog.Join(views...), Here: true, Settled: true}
+	if log != nil {
+		rest.Before = log.dropped()
+	}
+	if rest.Before == 0 {
+		next := int64(1)
+		for _, part := range views {
+			rest.View.Starts = append(rest.View.Starts, next)
+			next += part.Index.Lines
+		}
+	}
 	if log == nil {
 		return rest, nil
 	}
-	rest.Before = log.dropped()
 	for i, segment := range log.segments[log.kept():] {
 		rest.Here = rest.Here && segment.Replica == l.ID
 		last := log.kept()+i == len(log.segments)-1
@@ -58,7 +67,7 @@ func (l *Logs) Forget(job uuid.UUID) { l.known.forget(job) }
 func (l *Logs) parts(ctx context.Context, job uuid.UUID) ([]*joblog.View, *knownLog, error) {
 	log, fresh := l.known.get(job), false
 	for range tries {
-		if log == nil {
+		if log == nil || fresh || log.gone() {
 			var err error
 			if log, err = l.ask(ctx, job); err != nil {
 				return nil, nil, err
@@ -73,10 +82,9 @@ func (l *Logs) parts(ctx context.Context, job uuid.UUID) ([]*joblog.View, *known
 		if !errors.Is(err, errStale) {
 			return views, log, err
 		}
-		l.known.drop(job, log)
-		log = nil
+		fresh = true
 	}
-	return nil, nil, &core.Error{Code: core.CodeUnavailable, Reason: "log_unavailable", Message: "The log is being moved: try again in a moment"}
+	return nil, nil, errMoving
 }
 
 // partsOf fails with errStale if the segments may not be all, unless they are fresh from the database.
@@ -94,6 +102,10 @@ func (l *Logs) partsOf(ctx context.Context, log *knownLog, fresh bool) (views []
 		if i < kept {
 			continue
 		}
+		if segment.Gone && segment.Replica != l.ID { // it would take long to find that it does not answer
+			views = append(views, missing(segment, l.linesOf(log, i)))
+			continue
+		}
 		v, last, err := l.part(ctx, segment)
 		if err == nil && log.life.Err() != nil {
 			err = errStale // it may just have been dropped
@@ -104,8 +116,6 @@ func (l *Logs) partsOf(ctx context.Context, log *knownLog, fresh bool) (views []
 			err = errStale
 		case core.ErrorCode(err) == core.CodeUnavailable && !fresh:
 			err = errStale // what is known of the replica may not be true any more
-		case core.ErrorCode(err) == core.CodeUnavailable && segment.Gone:
-			v, err = missing(segment, l.linesOf(log, i)), nil
 		}
 		if err != nil {
 			if v != nil {
@@ -152,8 +162,11 @@ func (l *Logs) Wait(ctx context.Context, job uuid.UUID, after int64) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case core.ErrorCode(err) == core.CodeUnavailable:
-			l.known.drop(job, l.known.get(job))
 			pause(ctx, again)
+			_, err = l.ask(ctx, job)
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
 		case err != nil || more:
 			return err
 		}
@@ -180,10 +193,10 @@ func (l *Logs) wait(ctx context.Context, job uuid.UUID, after int64) (more bool,
 	}
 	life, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(log.life, cancel)()
+	defer context.AfterFunc(log.life, cancel)() //nolint:contextcheck // it is what is known that ends
 	last := log.last()
 	if last.N > 1 {
-		views, now, err := l.parts(life, job)
+		views, now, err := l.parts(ctx, job)
 		if err != nil {
 			return false, err
 		}

@@ -102,10 +102,11 @@ func (s *Store) LogPlace(ctx context.Context, job uuid.UUID) (*core.LogPlace, er
 	return p, nil
 }
 
-const localLogs = `select s.job_id, s.n, s.first_line, a.lines, a.archived_at, s.dropped from log_segment s join log_archive a using (job_id)
-	where s.replica_id = $1 and s.archived`
+// Where there was nothing to archive, there is nothing in the archive.
+const localLogs = `select s.job_id, s.n, s.first_line, coalesce(a.lines, 0), coalesce(a.archived_at, to_timestamp(0)), s.dropped
+	from log_segment s left join log_archive a using (job_id) where s.replica_id = $1 and s.archived`
 
-// LocalLogs returns this replica's segments that the archive has, of those jobs.
+// LocalLogs returns this replica's segments that count as archived, of those jobs.
 func (s *Store) LocalLogs(ctx context.Context, replica uuid.UUID, jobs []uuid.UUID) ([]core.LocalLog, error) {
 	return s.localLogs(ctx, localLogs+" and s.job_id = any($2)", replica, jobs)
 }

@@ -25,14 +25,20 @@ type outcome struct {
 func (s *system) stroem(args ...string) outcome {
 	s.t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(s.t.Context(), filepath.Join(bin, "stroem"), args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "STROEM_URL=http://" + s.listen}
+	cmd := s.command(args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	if _, ended := errors.AsType[*exec.ExitError](err); !ended {
 		require.NoError(s.t, err)
 	}
 	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// command is the command line for the system's server, to be started.
+func (s *system) command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(s.t.Context(), filepath.Join(bin, "stroem"), args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.t.TempDir(), "STROEM_URL=http://" + s.listen}
+	return cmd
 }
 
 const cliWorkspace = `

@@ -131,9 +131,11 @@ func newMatrix(t *testing.T, program, point string) *matrix {
 	t.Helper()
 	m := &matrix{database: coretest.Postgres(t), notes: t.TempDir(), jobs: map[string]string{}}
 	files := workspace(t, strings.ReplaceAll(matrixWorkspace, "DIR", m.notes))
-	extra := settings{"db": settings{"url": m.database, "max_connections": 4}, "secrets": oneKey}
+	recovery := maps.Clone(soon) // the first server, which keeps the logs, is not started again
+	extra := settings{"db": settings{"url": m.database, "max_connections": 4}, "secrets": oneKey, "recovery": recovery}
 	if strings.HasPrefix(point, "sweep.") {
-		extra["recovery"] = hasty["recovery"]
+		hurry, _ := hasty["recovery"].(settings)
+		maps.Copy(recovery, hurry)
 	}
 	if strings.HasPrefix(point, "upload.") {
 		m.bucket = s3server.Start(t, s3server.Options{})
