@@ -28,6 +28,8 @@ type Archive struct {
 	members *cache[memberKey, []byte]
 	copies  copies
 	size    int64 // of the lines in a member, at most
+
+	patience, takingPatience time.Duration
 }
 
 // memberKey names lines by where they are: a log only grows, so that they are the same in all objects of its key.
@@ -42,7 +44,7 @@ func New(store pluginapi.LogStore, dir string) (*Archive, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, fmt.Errorf("empty the directory for archived logs: %w", err)
 	}
-	a := &Archive{store: store, size: memberSize, indexes: newCache[string, *Index](indexCache), members: newCache[memberKey, []byte](memberCache)}
+	a := &Archive{store: store, size: memberSize, patience: patience, takingPatience: takingPatience, indexes: newCache[string, *Index](indexCache), members: newCache[memberKey, []byte](memberCache)}
 	a.life, a.end = context.WithCancel(context.Background())
 	a.copies.dir = dir
 	return a, nil
@@ -132,7 +134,7 @@ func (a *Archive) write(ctx context.Context, key string, v *joblog.View, old *In
 		before = &exactly{r: reader, left: old.Size}
 	}
 	pack := newPacker(ctx, rest, a.size)
-	content := &taken{io.MultiReader(before, pack), time.AfterFunc(takingPatience, func() { cancel(errTaking) })}
+	content := &taken{io.MultiReader(before, pack), time.AfterFunc(a.takingPatience, func() { cancel(errTaking) }), a.takingPatience}
 	defer content.watch.Stop()
 	if err := a.store.Put(ctx, &pluginapi.PutRequest{Key: key, Size: -1, ContentType: "application/gzip"}, content); err != nil {
 		return Stored{}, fmt.Errorf("store the log: %w", because(ctx, err))

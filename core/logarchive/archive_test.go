@@ -3,6 +3,7 @@ package logarchive_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -44,7 +45,7 @@ func TestArchivedIsReadAsItWas(t *testing.T) {
 			for range rapid.IntRange(1, 4).Draw(rt, "batches") {
 				step := rapid.SampledFrom([]string{"a", "b", "c d"}).Draw(rt, "step")
 				repeated := rapid.SampledFrom([]string{"x", "long", "\x00\n"}).Draw(rt, "repeated")
-				text := rapid.StringN(0, 20, -1).Draw(rt, "text") + strings.Repeat(repeated, rapid.SampledFrom([]int{0, 10, 6000}).Draw(rt, "times"))
+				text := rapid.StringN(0, 20, -1).Draw(rt, "text") + strings.Repeat(repeated, rapid.SampledFrom([]int{0, 10, 1500}).Draw(rt, "times"))
 				b.lines(step, rapid.SampledFrom([]int{1, 3, 30}).Draw(rt, "lines"), text)
 			}
 			b.put()
@@ -106,6 +107,33 @@ func TestAPageIsOneCall(t *testing.T) {
 	before := b.store.Gets.Load()
 	require.Equal(t, all(t, b.view()), archived(t, b.another(), 4000))
 	require.LessOrEqual(t, b.store.Gets.Load()-before, int64(4), "index, first member, and the rest at once")
+}
+
+// TestStreamThatBreaks has the log store go away while a log is read from front to back, and come back.
+func TestStreamThatBreaks(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.SetMemberSize(256 << 10)
+	b.lines("a", 6000, random(1<<10)) // 24 members
+	b.put()
+	v, ok, err := b.another().View(t.Context(), key, 6000)
+	require.NoError(t, err)
+	require.True(t, ok)
+	page, err := v.Read(t.Context(), joblog.Query{Limit: 600}) // the rest is being read
+	require.NoError(t, err)
+	text := page.Logs
+	b.store.Away(true)
+	for err == nil { // what was read ahead is there
+		if page, err = v.Read(t.Context(), joblog.Query{From: page.Next, Limit: 100}); err == nil {
+			text = append(text, page.Logs...)
+		}
+	}
+	requireUnavailable(t, err, "cannot be read now")
+	b.store.Away(false)
+	page, err = v.Read(t.Context(), joblog.Query{From: int64(bytes.Count(text, []byte("\n")) + 1)})
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(all(t, b.view()), append(text, page.Logs...)))
+	require.NoError(t, v.Close())
 }
 
 // TestReadersShare has many read the same at a time.
@@ -231,6 +259,47 @@ func TestNothingThere(t *testing.T) {
 	require.Equal(t, all(t, b.view()), all(t, v), "the same view goes on")
 	_, _, err = a.View(t.Context(), key, 201)
 	requireUnavailable(t, err, "damaged")
+}
+
+// TestStoreHangs has calls, and what is read of an object, never come back.
+func TestStoreHangs(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.SetMemberSize(256 << 10)
+	b.lines("a", 1000, random(1<<10))
+	b.put()
+	b.lines("a", 1000, random(1<<10))
+	a := b.another()
+	a.SetPatience(10 * time.Millisecond)
+	v, ok, err := a.View(t.Context(), key, 1000)
+	require.NoError(t, err)
+	require.True(t, ok)
+	_, err = v.Read(t.Context(), joblog.Query{Limit: 300}) // by the second member the rest is being read
+	require.NoError(t, err)
+	b.store.Hang(true)
+	_, err = v.Read(t.Context(), joblog.Query{From: 900})
+	requireUnavailable(t, err, "cannot be read now")
+	_, _, err = b.another().View(canceled(t), key, 0)
+	requireUnavailable(t, err, "cannot be read now")
+	local := b.view()
+	_, err = a.Put(t.Context(), key, local)
+	require.ErrorContains(t, err, "has sent nothing for too long")
+	b.store.Hang(false)
+	require.NoError(t, v.Close())
+	stored, err := a.Put(t.Context(), key, local)
+	require.NoError(t, err)
+	require.Equal(t, int64(2000), stored.Lines)
+
+	b.store.Hang(true)
+	hangs := a.PutObject(t.Context(), "another", local)
+	require.ErrorContains(t, hangs, "has taken nothing for too long")
+	require.NoError(t, local.Close())
+}
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
 }
 
 func requireUnavailable(t *testing.T, err error, message string) {

@@ -21,8 +21,8 @@ const (
 var (
 	errNoObject = errors.New("the log store has no such object")
 	errBroken   = errors.New("the object is not what it should be")
-	errPatience = fmt.Errorf("the log store has sent nothing for %s", patience)
-	errTaking   = fmt.Errorf("the log store has taken nothing for %s", takingPatience)
+	errPatience = errors.New("the log store has sent nothing for too long")
+	errTaking   = errors.New("the log store has taken nothing for too long")
 )
 
 // unreadable is the error of a log that cannot be read.
@@ -48,7 +48,7 @@ func absent(err error) bool {
 // get reads an object or a part of it, and gives up on a store that does not go on. An absent one is errNoObject, at once.
 func (a *Archive) get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	watch := time.AfterFunc(patience, func() { cancel(errPatience) })
+	watch := time.AfterFunc(a.patience, func() { cancel(errPatience) })
 	r, err := a.store.Get(ctx, &pluginapi.GetRequest{Key: key, Offset: offset, Length: length})
 	watch.Stop()
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *Archive) get(ctx context.Context, key string, offset, length int64) (io
 		cancel(nil)
 		return nil, err
 	}
-	return &object{ctx: ctx, cancel: cancel, watch: watch, r: r}, nil
+	return &object{ctx: ctx, cancel: cancel, watch: watch, patience: a.patience, r: r}, nil
 }
 
 // object is one that is read.
@@ -65,10 +65,12 @@ type object struct {
 	cancel context.CancelCauseFunc
 	watch  *time.Timer
 	r      io.ReadCloser
+
+	patience time.Duration
 }
 
 func (o *object) Read(p []byte) (int, error) {
-	o.watch.Reset(patience)
+	o.watch.Reset(o.patience)
 	defer o.watch.Stop()
 	n, err := o.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -130,11 +132,12 @@ func (f *failure) Read(p []byte) (int, error) {
 
 // taken is what a log store takes, watched while it does.
 type taken struct {
-	r     io.Reader
-	watch *time.Timer
+	r        io.Reader
+	watch    *time.Timer
+	patience time.Duration
 }
 
 func (t *taken) Read(p []byte) (int, error) {
-	t.watch.Reset(takingPatience)
+	t.watch.Reset(t.patience)
 	return t.r.Read(p)
 }

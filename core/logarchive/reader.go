@@ -71,20 +71,25 @@ func (r *reader) find(i int) ([]byte, error) {
 		}
 	}
 	if r.ahead == nil {
-		return r.archive.members.load(key, func() ([]byte, int64, error) {
-			content, err := r.fetch(i)
-			return content, int64(len(content)), err
-		})
+		return r.load(i)
 	}
 	content, err := r.ahead.take()
 	if err != nil || r.ahead.next == r.ahead.end {
 		r.stop()
 	}
-	if err != nil {
-		return nil, err
+	if err != nil { // who reads slowly may find that the log store has given up
+		return r.load(i)
 	}
 	r.archive.members.put(key, content, int64(len(content)))
 	return content, nil
+}
+
+// load reads one member, unless it is in memory.
+func (r *reader) load(i int) ([]byte, error) {
+	return r.archive.members.load(r.memberKey(i), func() ([]byte, int64, error) {
+		content, err := r.fetch(i)
+		return content, int64(len(content)), err
+	})
 }
 
 func (r *reader) memberKey(i int) memberKey {

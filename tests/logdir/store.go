@@ -25,6 +25,7 @@ type Store struct {
 	dir  string
 	temp string // for what is about to be stored
 	away atomic.Bool
+	hung atomic.Bool
 }
 
 // New returns an empty store that ends with the test.
@@ -35,6 +36,18 @@ func New(t testing.TB) *Store {
 
 // Away has every call fail, or not any more.
 func (s *Store) Away(away bool) { s.away.Store(away) }
+
+// Hang has every call, and every reader, wait until its context ends, or not any more.
+func (s *Store) Hang(hung bool) { s.hung.Store(hung) }
+
+// wait waits as long as calls have to.
+func (s *Store) wait(ctx context.Context) error {
+	if s.hung.Load() {
+		<-ctx.Done()
+		return pluginapi.Errorf(pluginapi.CodeCanceled, "%w", ctx.Err())
+	}
+	return nil
+}
 
 // Objects are the keys of all objects, sorted.
 func (s *Store) Objects() (keys []string) {
@@ -89,7 +102,10 @@ func (s *Store) name(key string) (string, error) {
 }
 
 // Put implements [pluginapi.LogStore].
-func (s *Store) Put(_ context.Context, req *pluginapi.PutRequest, r io.Reader) error {
+func (s *Store) Put(ctx context.Context, req *pluginapi.PutRequest, r io.Reader) error {
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
 	name, err := s.name(req.Key)
 	if err != nil {
 		return err
@@ -113,8 +129,11 @@ func (s *Store) Put(_ context.Context, req *pluginapi.PutRequest, r io.Reader) e
 }
 
 // Get implements [pluginapi.LogStore].
-func (s *Store) Get(_ context.Context, req *pluginapi.GetRequest) (io.ReadCloser, error) {
+func (s *Store) Get(ctx context.Context, req *pluginapi.GetRequest) (io.ReadCloser, error) {
 	s.Gets.Add(1)
+	if err := s.wait(ctx); err != nil {
+		return nil, err
+	}
 	name, err := s.name(req.Key)
 	if err != nil {
 		return nil, err
@@ -127,17 +146,21 @@ func (s *Store) Get(_ context.Context, req *pluginapi.GetRequest) (io.ReadCloser
 	if length <= 0 {
 		length = 1 << 62
 	}
-	return &part{s, io.NewSectionReader(file, req.Offset, length), file}, nil
+	return &part{ctx, s, io.NewSectionReader(file, req.Offset, length), file}, nil
 }
 
 // part is what is read of an object.
 type part struct {
+	ctx   context.Context //nolint:containedctx // of the call, which lasts until Close
 	store *Store
 	io.Reader
 	io.Closer
 }
 
 func (p *part) Read(b []byte) (int, error) {
+	if err := p.store.wait(p.ctx); err != nil {
+		return 0, err
+	}
 	if p.store.away.Load() {
 		return 0, pluginapi.Errorf(pluginapi.CodeUnavailable, "the store has gone away")
 	}
