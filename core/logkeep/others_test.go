@@ -3,6 +3,7 @@ package logkeep_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -122,4 +123,44 @@ func TestFirstLineComesLate(t *testing.T) {
 	b.run()
 	b.eventually("it is archived", func() bool { return len(b.store.Objects()) == 2 })
 	require.Equal(t, b.read(job), b.object(job))
+}
+
+// TestManyLogsWait has a hundred thousand logs of old jobs to archive, and a thousand of jobs that run.
+func TestManyLogsWait(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.exec(`insert into job (job_id, workspace, task_name, status, source_type, definition_hash, created_at, completed_at, open_steps)
+		select md5(i::text)::uuid, 'production', 'deploy', case when i > 1000 then 'completed' else 'running' end, 'api', 'h', now(),
+			case when i > 1000 then now() - interval '2 hours' end, 0 from generate_series(1, 101000) i`)
+	b.exec(`insert into log_segment (job_id, n, replica_id, due_at)
+		select job_id, 1, $1, case when status = 'running' then now() - interval '30 minutes' else completed_at end from job`, b.id)
+	b.exec("analyze job, log_segment")
+	took := func(what string, do func() error) {
+		begun := time.Now()
+		require.NoError(t, do())
+		t.Logf("%s: %s", what, time.Since(begun))
+		require.Less(t, time.Since(begun), 5*time.Second, what)
+	}
+	took("fresh ones", func() error {
+		due, err := b.db.DueUploads(t.Context(), b.id, true, 32)
+		require.Empty(t, due)
+		return err
+	})
+	took("old ones", func() error {
+		due, err := b.db.DueUploads(t.Context(), b.id, false, 8)
+		require.Len(t, due, 8)
+		return err
+	})
+	took("a scrape", func() error {
+		waits, err := b.db.UploadBacklog(t.Context())
+		require.Equal(t, 100_000, waits.Pending)
+		require.InDelta(t, 2*time.Hour, waits.Oldest, float64(time.Minute))
+		return err
+	})
+	took("jobs that run for long", func() error { return b.db.KeepUploadsFresh(t.Context(), b.id) })
+	require.Equal(t, 1000, b.count("log_segment where due_at > now() - interval '1 minute'"))
+	b.exec("update job set status = 'completed', completed_at = now() where status = 'running'")
+	due, err := b.db.DueUploads(t.Context(), b.id, true, 2000)
+	require.NoError(t, err)
+	require.Len(t, due, 1000, "they go first once they have ended")
 }
