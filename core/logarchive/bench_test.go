@@ -16,8 +16,10 @@ import (
 func BenchmarkRead(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for name, line := range map[string]func(i int) string{
-		"compiler": func(i int) string { return fmt.Sprintf("%d: compiling package %d of module %x with -O2", i, r.IntN(5000), r.IntN(1<<20)) },
-		"random":   func(int) string { return fmt.Sprintf("%016x%016x%016x%016x", r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()) },
+		"compiler": func(i int) string {
+			return fmt.Sprintf("%d: compiling package %d of module %x with -O2", i, r.IntN(5000), r.IntN(1<<20))
+		},
+		"random": func(int) string { return fmt.Sprintf("%016x%016x%016x%016x", r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			a := newBundle(b)
