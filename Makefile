@@ -108,7 +108,7 @@ fuzz: ## Run every fuzz target for 10 seconds
 	scripts/fuzz 10s
 
 .PHONY: bench
-bench: postgres build ## Measure P1 to P5, P9, workspaces (W1, W2) and the plugin boundary; writes bench/; only=B1,P2
+bench: postgres build ## Measure P1 to P5, P7 to P9, workspaces (W1, W2) and the plugin boundary; writes bench/; only=B1,P2
 	$(WITH_PG) --durable env $(PLAIN) $(GO) run ./tests/bench -bin $(BIN) -out bench -only '$(only)'
 
 .PHONY: bench/containers

@@ -119,6 +119,7 @@ type Config struct {
 	WebhookRate *ratelimit.Limiter  // for each webhook and address; nil: none
 	Logins      *ratelimit.Logins   // how often they may fail; nil: without limit
 	Streams     Streams
+	OpenStreams *tally.Counter // counts them; nil: for nobody
 	Logger      *slog.Logger
 }
 
@@ -128,7 +129,7 @@ type API struct {
 	app       *fiber.App
 	webhooks  *webhook.Index
 	powers    powers
-	streams   logStreams
+	streams   *logStreams
 	refused   *refusals       // of those who are known
 	strangers *refusals       // of those who are not
 	polls     context.Context // ends when the server stops: requests that wait for something are then answered
@@ -152,8 +153,11 @@ func New(config Config) *API {
 	if config.Deliveries == nil {
 		config.Deliveries = &tally.Webhooks{}
 	}
+	if config.OpenStreams == nil {
+		config.OpenStreams = &tally.Counter{}
+	}
 	config.Streams = config.Streams.orDefaults()
-	a := &API{Config: config, webhooks: webhook.NewIndex(config.Workspaces), powers: powers{policy: config.Policy}, refused: newRefusals(), strangers: newRefusals()}
+	a := &API{Config: config, streams: newLogStreams(config.Streams, config.OpenStreams), webhooks: webhook.NewIndex(config.Workspaces), powers: powers{policy: config.Policy}, refused: newRefusals(), strangers: newRefusals()}
 	a.polls, a.stop = context.WithCancel(context.Background())
 	a.app = fiber.New(fiber.Config{
 		AppName: "stroem", ErrorHandler: a.fail, DisableStartupMessage: true,

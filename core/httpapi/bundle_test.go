@@ -40,6 +40,9 @@ const (
 	limitedToken = "the token of ci's workers"
 )
 
+// replicasKey is what replicas show each other.
+var replicasKey = replica.Key("the key of the replicas in tests")
+
 var workerTokens = []engine.WorkerToken{
 	{Name: engine.DefaultToken, Secret: workerToken},
 	{Name: "ci", Secret: limitedToken, Workers: []string{"ci-*"}, Tags: []string{"shell", "gpu-?"}},
@@ -191,7 +194,7 @@ func newBundle(t *testing.T, options ...func(*bundle, *httpapi.Config)) *bundle 
 	require.NoError(t, all.Join(t.Context(), ""))
 	b := &bundle{t: t, store: store, loaded: ws.loaded, workspaces: ws, logs: all}
 	config := httpapi.Config{Engine: eng, Store: store, Logs: all, Segments: all, Workspaces: ws, Logger: logger}
-	config.Replicas = replica.Guard{Key: replica.Key("the key of the replicas in tests"), ID: all.ID}
+	config.Replicas = replica.Guard{Keys: []replica.Key{replicasKey}, ID: all.ID}
 	for _, option := range options {
 		option(b, &config)
 	}

@@ -26,6 +26,8 @@ const (
 	// framePause is how far apart live frames are at least: a job that writes all the time wakes each of its viewers so often, and
 	// no more. What comes after a rest is sent at once.
 	framePause = 50 * time.Millisecond
+	// frameCost is how many bytes more could be sent in the time that a frame takes by itself.
+	frameCost = 8 * kib
 )
 
 // logStream sends the log of a job to one socket. It has no lines in memory but those of one frame: it reads them from the store
@@ -35,8 +37,8 @@ type logStream struct {
 	api             *API
 	job             uuid.UUID
 	workspace, task string
-	query           joblog.Query // what comes next
-	starts          []int64      // of the parts of the log, when it was read last
+	query           joblog.Query   // what comes next
+	starts          []joblog.Start // of the parts of the log, when it was read last
 	who             auth.Principal
 
 	conn    *websocket.Conn
@@ -58,6 +60,7 @@ var (
 	endOfServer  = end{websocket.CloseGoingAway, "the server stops: go on from the next line with another"}
 	endOfUser    = end{websocket.ClosePolicyViolation, "you may not see this any more"}
 	endOfRoom    = end{websocket.CloseTryAgainLater, "too many log streams are open"}
+	endOfShare   = end{websocket.CloseTryAgainLater, "too many of your log streams are open"}
 	endOfFailure = end{websocket.CloseInternalServerErr, "internal error: go on from the next line"}
 )
 
@@ -82,11 +85,11 @@ func (s *logStream) serve(conn *websocket.Conn) {
 	defer reading.Wait()
 	defer func() { _ = s.raw.Close() }()
 
-	if refused := s.api.streams.enter(s.api.Streams.Max); refused != (end{}) {
+	if refused := s.api.streams.enter(s.who.User.ID); refused != (end{}) {
 		s.close(refused, stopGrace, gone)
 		return
 	}
-	defer s.api.streams.leave()
+	defer s.api.streams.leave(s.who.User.ID)
 	// A viewer that takes nothing does not hold up a server that stops.
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(2*stopGrace, func() { _ = s.raw.Close() }) })
 	defer stop()
@@ -170,10 +173,10 @@ func (s *logStream) send(ctx context.Context) end {
 			}
 			continue
 		}
-		if len(page.Logs) > 0 && !s.frame(page.Logs) {
+		if len(page.Logs) > 0 && !s.frame(ctx, page.Logs) {
 			return s.cut()
 		}
-		s.query.From = page.Next
+		s.query.From, s.query.At = page.Next, page.At
 		if how := s.upkeep(ctx); how != (end{}) {
 			return how
 		}
@@ -191,12 +194,17 @@ func (s *logStream) send(ctx context.Context) end {
 	}
 }
 
-// frame sends lines, and tells whether they could be sent.
-func (s *logStream) frame(lines []byte) bool {
+// frame sends lines, and tells whether they could be sent. All streams together are sent only so much: those who follow a log
+// must not take the processors from those who write it. What that delays is in the file meanwhile.
+func (s *logStream) frame(ctx context.Context, lines []byte) bool {
 	_ = s.conn.SetWriteDeadline(time.Now().Add(s.api.Streams.Stall))
 	err := s.conn.WriteMessage(websocket.TextMessage, bytes.ToValidUTF8(lines, []byte("\uFFFD")))
+	if err != nil {
+		return false
+	}
+	_ = s.api.streams.pace.WaitN(ctx, min(len(lines)+frameCost, s.api.streams.pace.Burst())) // send looks at ctx
 	s.sent = time.Now()
-	return err == nil
+	return true
 }
 
 // wait returns when there are lines after a number, when ctx ends, or when it is time for [logStream.upkeep].

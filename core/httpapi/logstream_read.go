@@ -14,7 +14,10 @@ func (s *logStream) nextPage(ctx context.Context) (page joblog.Page, away bool, 
 	v, err := s.api.Logs.View(ctx, s.job)
 	if err == nil {
 		defer func() { _ = v.Close() }() // only read from
-		s.query.From = v.Follow(s.query.From, s.starts)
+		var same bool
+		if s.query.From, same = v.Follow(s.query.From, s.starts); !same {
+			s.query.At = joblog.Cursor{}
+		}
 		s.starts = v.Starts
 		page, err = v.Read(ctx, s.query)
 	}

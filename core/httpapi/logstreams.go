@@ -3,42 +3,74 @@ package httpapi
 import (
 	"context"
 	"sync"
+
+	"github.com/google/uuid"
+	"golang.org/x/time/rate"
+
+	"github.com/stroem/stroem/core/tally"
 )
 
-// logStreams counts the open log streams, which nobody else waits for: fasthttp forgets connections that are not HTTP any more.
+// logStreams knows the open log streams, which nobody else waits for: fasthttp forgets connections that are not HTTP any more.
 type logStreams struct {
+	limits Streams
+	pace   *rate.Limiter  // of the bytes that they are sent
+	count  *tally.Counter // as open is
+
 	mu      sync.Mutex
 	open    int
+	of      map[uuid.UUID]int // by user, if there are any
 	stopped bool
 	empty   chan struct{} // closed when none is open, once stopped
 }
 
-// full tells whether another one would be refused now.
-func (l *logStreams) full(most int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open >= most
+func newLogStreams(limits Streams, count *tally.Counter) *logStreams {
+	return &logStreams{
+		limits: limits, count: count, of: map[uuid.UUID]int{},
+		pace: rate.NewLimiter(rate.Limit(limits.Rate), int(limits.Rate/8)),
+	}
 }
 
-// enter counts one more, for whom leave has to be called, or says how it has to end.
-func (l *logStreams) enter(most int) end {
+// refuse says how another one would have to end now, if it were opened.
+func (l *logStreams) refuse(user uuid.UUID) end {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.refusal(user)
+}
+
+// refusal is refuse with l.mu held.
+func (l *logStreams) refusal(user uuid.UUID) end {
 	switch {
 	case l.stopped:
 		return endOfServer
-	case l.open >= most:
+	case l.open >= l.limits.Max:
 		return endOfRoom
+	case user != uuid.Nil && l.of[user] >= l.limits.MaxPerUser:
+		return endOfShare
 	}
-	l.open++
 	return end{}
 }
 
-func (l *logStreams) leave() {
+// enter counts one more, for whom leave has to be called, or says how it has to end.
+func (l *logStreams) enter(user uuid.UUID) end {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open--
-	if l.stopped && l.open == 0 {
+	if refused := l.refusal(user); refused != (end{}) {
+		return refused
+	}
+	l.open++
+	l.of[user]++
+	l.count.Add(1)
+	return end{}
+}
+
+func (l *logStreams) leave(user uuid.UUID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count.Add(-1)
+	if l.of[user]--; l.of[user] == 0 {
+		delete(l.of, user)
+	}
+	if l.open--; l.stopped && l.open == 0 {
 		close(l.empty)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -21,16 +22,19 @@ import (
 
 // Streams are the limits of log streams. Zero fields are the defaults.
 type Streams struct {
-	Max   int           // open at once; 1,000
-	Ping  time.Duration // between pings; 30 s. A viewer of whom nothing is heard for two and a half times as long is gone
-	Stall time.Duration // that a viewer may take for a frame; 30 s
-	Check time.Duration // between looks at whether the user may still see the job; 5 s
+	Max        int           // open at once; 1,000
+	MaxPerUser int           // of them, if there are users; 100
+	Ping       time.Duration // between pings; 30 s. A viewer of whom nothing is heard for two and a half times as long is gone
+	Stall      time.Duration // that a viewer may take for a frame; 30 s
+	Check      time.Duration // between looks at whether the user may still see the job; 5 s
+	Rate       int64         // bytes a second that all of them are sent; 32 MiB for each processor
 }
 
 func (s Streams) orDefaults() Streams {
 	return Streams{
-		Max: cmp.Or(s.Max, 1000), Ping: cmp.Or(s.Ping, 30*time.Second),
+		Max: cmp.Or(s.Max, 1000), MaxPerUser: cmp.Or(s.MaxPerUser, 100), Ping: cmp.Or(s.Ping, 30*time.Second),
 		Stall: cmp.Or(s.Stall, 30*time.Second), Check: cmp.Or(s.Check, 5*time.Second),
+		Rate: cmp.Or(s.Rate, 32*mib*int64(runtime.GOMAXPROCS(0))),
 	}
 }
 
@@ -62,10 +66,14 @@ func (a *API) streamLogs(c *fiber.Ctx) error {
 	if err := a.mayUpgrade(c); err != nil {
 		return err
 	}
-	if a.streams.full(a.Streams.Max) {
+	who := user(c).Principal
+	switch a.streams.refuse(who.User.ID) {
+	case endOfRoom:
 		return core.Errorf(core.CodeUnavailable, "too_many_streams", "%d log streams are open, and more may not be: try again later", a.Streams.Max)
+	case endOfShare:
+		return core.Errorf(core.CodeUnavailable, "too_many_streams", "You have %d log streams open, and more may not be: close some", a.Streams.MaxPerUser)
 	}
-	s := &logStream{api: a, job: id, workspace: workspace, task: task, query: lines, who: user(c).Principal}
+	s := &logStream{api: a, job: id, workspace: workspace, task: task, query: lines, who: who}
 	if err := upgrader.Upgrade(c.Context(), s.serve); err != nil {
 		c.Set("Sec-WebSocket-Version", "13")
 		return invalid("The WebSocket cannot be opened: %s", strings.TrimPrefix(err.Error(), "websocket: "))

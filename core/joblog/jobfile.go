@@ -210,7 +210,7 @@ func (j *jobFile) write(data []byte) error {
 func (j *jobFile) view(header string) (v *View, next int64, err error) {
 	index, name, version, next := j.snapshot(header)
 	if index.Lines == 0 {
-		return &View{version: version}, next, nil
+		return &View{Version: version}, next, nil
 	}
 	file, err := j.root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) { // removed meanwhile
@@ -219,7 +219,7 @@ func (j *jobFile) view(header string) (v *View, next int64, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("open log: %w", err)
 	}
-	return &View{Index: index, Bytes: file, End: file.Close, version: version}, next, nil
+	return &View{Index: index, Bytes: file, End: file.Close, Version: version}, next, nil
 }
 
 func (j *jobFile) snapshot(header string) (index Index, name string, version uint64, next int64) {

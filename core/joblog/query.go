@@ -17,7 +17,12 @@ type Query struct {
 	Limit int64 // of lines to return; 0: no limit
 	Bytes int64 // of lines to return, at least one line; 0: no limit
 	Tail  int64 // only the last so many lines that match; From is then ignored
+
+	At Cursor // Page.At of the page before, if From is its Next: saves looking for the line
 }
+
+// Cursor is where a line begins. The zero value knows nothing.
+type Cursor struct{ line, offset int64 }
 
 // Page is what a query found.
 type Page struct {
@@ -25,6 +30,7 @@ type Page struct {
 	From  int64  // number of the first line in Logs, or Next if there is none
 	Next  int64  // number from which to go on: behind the last line that was looked at
 	Total int64  // lines in the log, whether they match or not
+	At    Cursor // of Next, where it is known
 }
 
 // matcher tells which lines a query selects.

@@ -22,7 +22,10 @@ func (v *View) Copy(ctx context.Context, w io.Writer, q Query) (Page, error) {
 			return Page{}, fmt.Errorf("read log: %w", err)
 		}
 	}
-	page, err := r.copy(w, from)
+	page, done, err := r.copyBytes(w, from)
+	if err == nil && !done {
+		page, err = r.copy(w, from)
+	}
 	if err != nil {
 		return Page{}, fmt.Errorf("read log: %w", err)
 	}
@@ -72,6 +75,47 @@ func (r *lineReader) each(from, to int64, yield func(number int64, line []byte) 
 		}
 	}
 	return next, nil
+}
+
+// copyBytes is copy where every line counts and only their size is bounded: for whoever follows a log, frame by frame. Where it is
+// not that, or where not even one line fits, it does nothing and is not done.
+func (r *lineReader) copyBytes(w io.Writer, from int64) (page Page, done bool, err error) {
+	if !r.match.all() || r.query.Limit > 0 || r.query.Tail > 0 || r.query.Bytes <= 0 {
+		return page, false, nil
+	}
+	index := &r.view.Index
+	at := r.query.At
+	if at.line != from {
+		if at, err = r.locate(from); err != nil {
+			return page, false, err
+		}
+	}
+	if at.offset >= index.Size {
+		return page, false, nil
+	}
+	buffer := make([]byte, min(r.query.Bytes, index.Size-at.offset))
+	if n, err := r.view.Bytes.ReadAt(buffer, at.offset); n < len(buffer) {
+		return page, false, err
+	}
+	buffer = buffer[:bytes.LastIndexByte(buffer, '\n')+1]
+	next := Cursor{at.line + int64(bytes.Count(buffer, []byte{'\n'})), at.offset + int64(len(buffer))}
+	if next == at || (next.line > index.Lines) != (next.offset == index.Size) { // the last line may lack its newline
+		return page, false, nil
+	}
+	_, err = w.Write(buffer)
+	return Page{From: from, Next: next.line, Total: index.Lines, At: next}, true, err
+}
+
+// locate finds where a line begins.
+func (r *lineReader) locate(line int64) (Cursor, error) {
+	block := r.view.Index.Block(r.view.Index.find(line))
+	lines := lineScanner{view: r.view}
+	for lines.seek(block); lines.next < line; {
+		if _, err := lines.scan(); err != nil {
+			return Cursor{}, err
+		}
+	}
+	return Cursor{line, lines.offset}, nil
 }
 
 // copy writes what matches from line from on, as far as the query's limits allow.
@@ -138,6 +182,7 @@ type lineScanner struct {
 	view   *View
 	reader *bufio.Reader
 	next   int64 // line
+	offset int64 // of it
 	long   []byte
 }
 
@@ -145,7 +190,7 @@ type lineScanner struct {
 func (s *lineScanner) seek(b Block) {
 	if s.reader == nil || s.next != b.Line {
 		s.reader = bufio.NewReaderSize(io.NewSectionReader(s.view.Bytes, b.Offset, s.view.Index.Size-b.Offset), readAhead)
-		s.next = b.Line
+		s.next, s.offset = b.Line, b.Offset
 	}
 }
 
@@ -163,5 +208,6 @@ func (s *lineScanner) scan() ([]byte, error) {
 		line = s.long
 	}
 	s.next++
+	s.offset += int64(len(line))
 	return bytes.TrimSuffix(line, []byte("\n")), nil
 }

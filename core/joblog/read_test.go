@@ -153,6 +153,16 @@ func TestAnyHistory(t *testing.T) {
 		require.Equal(t, strings.Join(want[from-1:min(from-1+limit, len(want))], ""), string(page.Logs))
 		require.EqualValues(t, len(want), page.Total)
 
+		var followed []byte // frame by frame
+		for q := (joblog.Query{From: int64(from), Bytes: int64(rapid.IntRange(1, 100_000).Draw(t, "frame"))}); q.From <= int64(len(want)); {
+			page, err := s.Read(t.Context(), job, q)
+			require.NoError(t, err)
+			require.NotEmpty(t, page.Logs)
+			followed = append(followed, page.Logs...)
+			q.From, q.At = page.Next, page.At
+		}
+		require.Equal(t, strings.Join(want[from-1:], ""), string(followed))
+
 		var ofB []string
 		for _, line := range want {
 			if strings.Contains(line, `"step":"b"`) {

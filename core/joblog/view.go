@@ -12,13 +12,17 @@ type View struct {
 	Bytes io.ReaderAt  // at least Index.Size of them; nil if that is 0
 	End   func() error // lets go of what Bytes needs; nil: nothing
 
-	Starts []int64 // numbers of the first lines of its parts, if these may move; see Follow
-
-	version uint64
+	// Version is another one if a segment is not what it was before, with more lines.
+	Version uint64
+	Starts  []Start // of its parts, if these may move; see Follow
 }
 
-// Version is another one if a segment is not what it was before, with more lines.
-func (v *View) Version() uint64 { return v.version }
+// Start is where a part of a view begins.
+type Start struct {
+	Line    int64
+	Offset  int64
+	Version uint64 // of the part
+}
 
 // Close has to be called when the view is not read from any more.
 func (v *View) Close() error {

@@ -73,7 +73,7 @@ func (l *Logs) append(ctx context.Context, job uuid.UUID, b lines) error {
 		if log == nil {
 			return core.Errorf(core.CodeNotFound, "", "Job not found")
 		}
-		if now := log.last(); now.N == last.N && now.Replica == last.Replica {
+		if now := log.last(); !moved(failed) && now.N == last.N && now.Replica == last.Replica {
 			if !now.Gone {
 				return failed
 			}

@@ -60,7 +60,7 @@ func database(t *testing.T) (*postgres.Store, *pgx.Conn) {
 	return store, conn
 }
 
-func newCluster(t fataler, ctx context.Context, store *postgres.Store, conn *pgx.Conn, dir string, size int) *cluster {
+func newCluster(ctx context.Context, t fataler, store *postgres.Store, conn *pgx.Conn, dir string, size int) *cluster {
 	c := &cluster{fataler: t, ctx: ctx, store: store, conn: conn, dir: dir}
 	for i := range size {
 		m := &member{cluster: c, id: uuid.New(), dir: filepath.Join(dir, strconv.Itoa(i))}

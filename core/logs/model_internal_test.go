@@ -28,7 +28,7 @@ func TestEveryLineOnceAndInOrder(t *testing.T) {
 	t.Parallel()
 	store, conn := database(t)
 	rapid.Check(t, func(r *rapid.T) {
-		m := &model{cluster: newCluster(r, t.Context(), store, conn, t.TempDir(), 3), acked: map[string]int64{}}
+		m := &model{cluster: newCluster(t.Context(), r, store, conn, t.TempDir(), 3), acked: map[string]int64{}}
 		m.job = m.cluster.job()
 		defer m.stopAll()
 		r.Repeat(map[string]func(*rapid.T){

@@ -112,7 +112,7 @@ func (r *remote) view(ctx context.Context) (*joblog.View, bool, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := &joblog.View{Index: r.index}
+	v := &joblog.View{Index: r.index, Version: r.version}
 	if r.index.Size > 0 {
 		v.Bytes = &remoteBytes{ctx: context.WithoutCancel(ctx), remote: r, segment: r.segment, version: r.version, size: r.index.Size}
 	}

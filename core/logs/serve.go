@@ -26,8 +26,8 @@ func (l *Logs) Index(ctx context.Context, id joblog.Segment, known IndexQuery, w
 	if err != nil {
 		return IndexAnswer{}, err
 	}
-	answer := IndexAnswer{Version: v.Version(), Last: last}
-	if v.Version() != known.Version {
+	answer := IndexAnswer{Version: v.Version, Last: last}
+	if v.Version != known.Version {
 		known.Blocks, known.Steps = 0, 0
 	}
 	answer.Delta = v.Index.Since(known.Blocks, known.Steps)
@@ -40,7 +40,7 @@ func (l *Logs) waitHere(ctx context.Context, log *knownLog, file joblog.SegmentL
 	if err != nil {
 		return err
 	}
-	changed := v.Version() != known.Version
+	changed := v.Version != known.Version
 	if err := v.Close(); err != nil || changed {
 		return err
 	}
@@ -79,7 +79,7 @@ func (l *Logs) ReadAt(ctx context.Context, id joblog.Segment, version uint64, p 
 		return err
 	}
 	defer func() { _ = v.Close() }() // only read from
-	if v.Version() != version || at+int64(len(p)) > v.Index.Size {
+	if v.Version != version || at+int64(len(p)) > v.Index.Size {
 		return &core.Error{Code: core.CodeUnavailable, Reason: "log_changed", Message: "The log was written anew: try again"}
 	}
 	if _, err := v.Bytes.ReadAt(p, at); err != nil {

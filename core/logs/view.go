@@ -42,10 +42,12 @@ func (l *Logs) Rest(ctx context.Context, job uuid.UUID) (Rest, error) {
 		rest.Before = log.dropped()
 	}
 	if rest.Before == 0 {
-		next := int64(1)
+		next := joblog.Start{Line: 1}
 		for _, part := range views {
+			next.Version = part.Version
 			rest.View.Starts = append(rest.View.Starts, next)
-			next += part.Index.Lines
+			next.Line += part.Index.Lines
+			next.Offset += part.Index.Size
 		}
 	}
 	if log == nil {

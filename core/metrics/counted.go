@@ -14,15 +14,22 @@ type counted struct{ *tally.Server }
 type counter struct {
 	desc   *prometheus.Desc
 	labels int
+	kind   prometheus.ValueType
 	of     func(*tally.Server) *tally.Counter
 	always []string // first labels that are shown with 0 from the start: the first increase of a new series is not seen
 }
 
 func newCounter(name, help string, of func(*tally.Server) *tally.Counter, labels ...string) counter {
-	c := counter{desc: prometheus.NewDesc(name, help, labels, nil), labels: len(labels), of: of}
+	c := counter{desc: prometheus.NewDesc(name, help, labels, nil), labels: len(labels), kind: prometheus.CounterValue, of: of}
 	if len(labels) == 0 {
 		c.always = []string{""}
 	}
+	return c
+}
+
+// gauge has a counter shown as what there is, for it goes down, too.
+func (c counter) gauge() counter {
+	c.kind = prometheus.GaugeValue
 	return c
 }
 
@@ -64,6 +71,8 @@ var counters = []counter{
 		func(s *tally.Server) *tally.Counter { return &s.Archive.Uploads }, "result").from(tally.UploadStored, tally.UploadFailed),
 	newCounter("stroem_log_upload_bytes_total", "Bytes that were sent to the archive of logs, compressed.",
 		func(s *tally.Server) *tally.Counter { return &s.Archive.Bytes }),
+	newCounter("stroem_log_streams", "Log streams that are open.",
+		func(s *tally.Server) *tally.Counter { return &s.Streams }).gauge(),
 }
 
 var (
@@ -90,7 +99,7 @@ func (c counted) Collect(to chan<- prometheus.Metric) {
 			counts[tally.Labels{first}] += 0
 		}
 		for labels, n := range counts {
-			to <- prometheus.MustNewConstMetric(one.desc, prometheus.CounterValue, float64(n), labels[:one.labels]...)
+			to <- prometheus.MustNewConstMetric(one.desc, one.kind, float64(n), labels[:one.labels]...)
 		}
 	}
 	for operation, h := range map[string]*tally.Histogram{

@@ -66,6 +66,8 @@ func everything() metrics.Options {
 	counted.Webhooks.Deliveries.Add(1, "", "4xx")
 	counted.Webhooks.Unrecorded.Add(1, "main")
 	counted.Logs.Lines.Add(7)
+	counted.Streams.Add(3)
+	counted.Streams.Add(-1)
 	db := &database{
 		workers: []core.Worker{
 			{Name: "w", Tags: []string{"gpu", "shell"}, Plugins: []byte(`[{"kind": "runner", "name": "shell", "state": "ready"}]`)},
@@ -92,6 +94,7 @@ func TestSeries(t *testing.T) {
 		`stroem_steps_ended_total{status="completed"} 5`,
 		`stroem_steps_ended_total{status="skipped"} 0`,
 		`stroem_claims_total{result="empty"} 1`,
+		"stroem_log_streams 2",
 		`stroem_claimed_steps_total 0`,
 		`stroem_schedule_fires_total{result="in_vain"} 4`,
 		`stroem_schedule_lag_seconds_bucket{le="0.5"} 0`,

@@ -44,9 +44,13 @@ func (s *Store) AdoptLogs(ctx context.Context, replica uuid.UUID, jobs []uuid.UU
 	return nil
 }
 
-// LogsAdopted notes that AdoptLogs was called for all logs of a replica.
+// LogsAdopted notes that AdoptLogs was called for all logs of a replica. Replicas of whom nothing was heard for a month are forgotten,
+// so that those that are new with each start do not become ever more; one that is unknown is gone as well.
 func (s *Store) LogsAdopted(ctx context.Context, replica uuid.UUID) error {
-	if _, err := s.read.Exec(ctx, "update replica set adopted = true where replica_id = $1", replica); err != nil {
+	batch := &pgx.Batch{}
+	batch.Queue("update replica set adopted = true where replica_id = $1", replica)
+	batch.Queue("delete from replica where seen_at < now() - interval '30 days'")
+	if err := s.read.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("adopt logs: %w", err)
 	}
 	return nil

@@ -12,7 +12,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/stroem/stroem/core"
 	"github.com/stroem/stroem/core/api"
@@ -20,8 +23,9 @@ import (
 )
 
 const (
-	// answerLimit is how long another replica may take for an answer.
-	answerLimit = 10 * time.Second
+	// answerLimit is how long another replica may take for an answer. One that does not answer is not asked for downPause.
+	answerLimit = 5 * time.Second
+	downPause   = 500 * time.Millisecond
 	// mostAnswer bounds what is read of an answer in JSON.
 	mostAnswer = 256 << 20
 )
@@ -30,11 +34,14 @@ const (
 type Peers struct {
 	key    Key
 	client *http.Client
+
+	mu   sync.Mutex
+	down map[uuid.UUID]time.Time // replicas that did not answer: until when they are not asked
 }
 
 // NewPeers returns the other replicas for one that has their key. config is for those that are reached over TLS; nil is the usual one.
 func NewPeers(key Key, config *tls.Config) *Peers {
-	return &Peers{key: key, client: &http.Client{
+	return &Peers{key: key, down: map[uuid.UUID]time.Time{}, client: &http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig: config, MaxIdleConnsPerHost: 64, IdleConnTimeout: 2 * time.Minute,
 			ResponseHeaderTimeout: time.Minute, DisableCompression: true,
@@ -94,18 +101,22 @@ func discard(body io.Reader) error {
 
 // call asks the replica that keeps a segment. Whatever keeps it from an answer is an error with core.CodeUnavailable.
 func (p *Peers) call(ctx context.Context, method string, of core.LogSegment, what string, query url.Values, body []byte, limit time.Duration, take func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	if !p.enter(of.Replica) {
+		return away(of, errors.New("it did not answer a moment ago"))
+	}
+	asked, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	path := fmt.Sprintf("/internal/logs/%s/%d/%s", of.Job, of.N, what)
 	if query != nil {
 		path += "?" + query.Encode()
 	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(of.URL, "/")+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(asked, method, strings.TrimRight(of.URL, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return away(of, err)
 	}
 	p.key.sign(request, path, of.Replica, body)
 	response, err := p.client.Do(request)
+	p.note(of.Replica, err == nil || ctx.Err() != nil)
 	if err != nil {
 		return away(of, err)
 	}
@@ -117,6 +128,34 @@ func (p *Peers) call(ctx context.Context, method string, of core.LogSegment, wha
 		return away(of, err)
 	}
 	return nil
+}
+
+// enter tells whether to ask a replica. Of those who come when one that was down may be asked again, one does, and the others know
+// soon.
+func (p *Peers) enter(id uuid.UUID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	until, down := p.down[id]
+	if !down {
+		return true
+	}
+	now := time.Now()
+	if now.Before(until) {
+		return false
+	}
+	p.down[id] = now.Add(answerLimit)
+	return true
+}
+
+// note says whether a replica has answered, or who asked did not want to know any more.
+func (p *Peers) note(id uuid.UUID, up bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if up {
+		delete(p.down, id)
+	} else {
+		p.down[id] = time.Now().Add(downPause)
+	}
 }
 
 // refused is what another replica says against a request.

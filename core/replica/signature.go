@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,8 +39,8 @@ func (k Key) sign(r *http.Request, path string, to uuid.UUID, body []byte) {
 
 // Guard lets requests of other replicas in.
 type Guard struct {
-	Key Key
-	ID  uuid.UUID // of this one
+	Keys []Key     // each of which will do: while a key is replaced not all replicas have the same one yet
+	ID   uuid.UUID // of this one
 }
 
 // Check tells why a request is not let in: a replica did not make it for this one, lately, as it is. header returns the first value
@@ -47,7 +48,8 @@ type Guard struct {
 func (g Guard) Check(method, uri string, header func(name string) string, body []byte) error {
 	to, at := header(toHeader), header(timeHeader)
 	given, err := hex.DecodeString(header(signatureHeader))
-	if err != nil || !hmac.Equal(given, g.Key.mac(method, uri, to, at, body)) {
+	signed := func(key Key) bool { return hmac.Equal(given, key.mac(method, uri, to, at, body)) }
+	if err != nil || !slices.ContainsFunc(g.Keys, signed) {
 		return core.Errorf(core.CodeForbidden, "not_a_replica", "This is for the other replicas alone, which have the same secrets.key")
 	}
 	if to != g.ID.String() {

@@ -158,11 +158,14 @@ func bind(header []byte, place []string) []byte {
 	return data
 }
 
-// Derive makes a key for another purpose; it says nothing about this one.
-func (k *Key) Derive(purpose string) ([]byte, error) {
-	derived, err := hkdf.Expand(sha256.New, k.secret, "stroem derived key: "+purpose, KeySize)
-	if err != nil {
-		return nil, fmt.Errorf("derive a key: %w", err)
+// Derive makes keys for another purpose: one of this key, and then those of the older ones. They say nothing about these.
+func (k *Key) Derive(purpose string) (keys [][]byte, err error) {
+	for _, one := range append([]*Key{k}, k.older...) {
+		derived, err := hkdf.Expand(sha256.New, one.secret, "stroem derived key: "+purpose, KeySize)
+		if err != nil {
+			return nil, fmt.Errorf("derive a key: %w", err)
+		}
+		keys = append(keys, derived)
 	}
-	return derived, nil
+	return keys, nil
 }

@@ -132,6 +132,30 @@ func TestKeyThatOthersReadIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, name+": a key has 32 bytes")
 }
 
+func TestDerivedKeys(t *testing.T) {
+	t.Parallel()
+	older := seal.Generate()
+	key, err := seal.NewKey(bytes.Repeat([]byte{7}, seal.KeySize), older)
+	require.NoError(t, err)
+	one, err := key.Derive("one")
+	require.NoError(t, err)
+	again, err := key.Derive("one")
+	require.NoError(t, err)
+	require.Equal(t, one, again)
+	another, err := key.Derive("another")
+	require.NoError(t, err)
+	ofOlder, err := older.Derive("one")
+	require.NoError(t, err)
+	require.Len(t, one, 2)
+	require.Equal(t, one[1:], ofOlder)
+	for _, derived := range append(one, another...) {
+		require.Len(t, derived, seal.KeySize)
+		require.NotEqual(t, bytes.Repeat([]byte{7}, seal.KeySize), derived)
+	}
+	require.NotEqual(t, one[0], another[0])
+	require.NotEqual(t, one[0], one[1])
+}
+
 func BenchmarkSeal(b *testing.B) {
 	key, plain := seal.Generate(), bytes.Repeat([]byte("x"), 1000)
 	for b.Loop() {

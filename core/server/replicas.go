@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/stroem/stroem/core/httpapi"
 	"github.com/stroem/stroem/core/joblog"
@@ -20,20 +21,24 @@ import (
 // replicas are this server and the others on the same database.
 type replicas struct {
 	self  *replica.Identity
-	key   replica.Key
+	keys  []replica.Key // our own first
 	peers *replica.Peers
 }
 
 func (s *Server) replicas(self *replica.Identity, key *seal.Key) (*replicas, error) {
-	shared, err := key.Derive("requests of replicas")
+	derived, err := key.Derive("requests of replicas")
 	if err != nil {
 		return nil, err
+	}
+	keys := make([]replica.Key, len(derived))
+	for i := range derived {
+		keys[i] = derived[i]
 	}
 	config, err := s.peerTLS()
 	if err != nil {
 		return nil, err
 	}
-	return &replicas{self: self, key: shared, peers: replica.NewPeers(shared, config)}, nil
+	return &replicas{self: self, keys: keys, peers: replica.NewPeers(keys[0], config)}, nil
 }
 
 // peerTLS trusts, besides what the system does, what stands in the file of our own certificate: often that is the others', too, or
@@ -62,7 +67,7 @@ func (r *replicas) logs(s *Server, local *joblog.Store, store *postgres.Store) *
 }
 
 func (r *replicas) configure(c *httpapi.Config, all *logs.Logs) {
-	c.Logs, c.Segments, c.Replicas = all, all, replica.Guard{Key: r.key, ID: r.self.ID}
+	c.Logs, c.Segments, c.Replicas = all, all, replica.Guard{Keys: r.keys, ID: r.self.ID}
 }
 
 // internalURL is where other replicas reach this one: as configured, or at the address that it listens on if that is a certain one.
@@ -80,8 +85,13 @@ func (s *Server) internalURL(address net.Addr) string {
 	return "http://" + address.String()
 }
 
+// leaveLimit bounds how long the end of a server waits for the database.
+const leaveLimit = 2 * time.Second
+
 // leave lets the other replicas take over the logs that are kept here soon.
 func (s *Server) leave(ctx context.Context, all *logs.Logs, url string) {
+	ctx, cancel := context.WithTimeout(ctx, leaveLimit)
+	defer cancel()
 	if err := all.Leave(ctx, url); err != nil {
 		s.logger.WarnContext(ctx, "the other replicas do not know that this one has ended", "error", err)
 	}

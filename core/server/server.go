@@ -165,7 +165,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	}
 	defer func() { err = errors.Join(err, stopMetrics()) }()
 	config := httpapi.Config{
-		Engine: eng, Store: store, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks,
+		Engine: eng, Store: store, Workspaces: workspaces, Plugins: plugins, Deliveries: &counted.Webhooks, OpenStreams: &counted.Streams,
 		Logger: s.logger,
 		Policy: s.accessPolicy(), Proxies: s.trustedProxies(), WebhookRate: s.webhookRate(), Logins: ratelimit.NewLogins(s.config.Limits.LoginPerMinute),
 	}

@@ -14,6 +14,7 @@ type Server struct {
 	Webhooks  Webhooks
 	Logs      Logs
 	Archive   Archive
+	Streams   Counter // of logs that are open
 }
 
 // Engine is what the engine has done.

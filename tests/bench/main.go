@@ -9,6 +9,8 @@
 //	P3  1,000 jobs of one step                           beside xargs -P4
 //	P4  10,000 jobs of one step on a runner that does nothing   beside pgbench's simple update
 //	P5  fan-out of 1,000 and 10,000 steps in one job     beside P4
+//	P7  a step that prints 1,000,000 lines               beside cat into a file
+//	P8  500 viewers of that step                         beside one
 //	P9  memory and processor time of an idle system
 //	A1  requests of a user                               beside those to a server without users
 //	C1  one `true` in a container                        beside docker run; not without a Docker engine
@@ -56,7 +58,7 @@ func run(ctx context.Context, bin, out, only string) error {
 	if err := measure(ctx, r, wanted, func() (*system, func(), error) {
 		s, err := newSystem(ctx, bin, nil)
 		return s, s.close, err
-	}, []measurement[*system]{{"P9", idle}, {"A1", authenticated}, {"P1", single}, {"P2", chain}, {"P3", many}, {"P4", noop}, {"P5", fan}}); err != nil {
+	}, []measurement[*system]{{"P9", idle}, {"A1", authenticated}, {"P1", single}, {"P2", chain}, {"P3", many}, {"P4", noop}, {"P5", fan}, {"P7", million}, {"P8", viewers}}); err != nil {
 		return err
 	}
 	if err := measure(ctx, r, wanted, func() (*system, func(), error) {

@@ -105,14 +105,19 @@ func (s *system) run(ctx context.Context, task string) (api.JobDetail, error) {
 	if err != nil {
 		return api.JobDetail{}, err
 	}
+	return s.ended(ctx, created.JobID)
+}
+
+// ended returns a job once it has ended.
+func (s *system) ended(ctx context.Context, id string) (api.JobDetail, error) {
 	for {
-		job, err := s.Job(ctx, created.JobID, time.Minute)
+		job, err := s.Job(ctx, id, time.Minute)
 		if err != nil {
 			return job, err
 		}
 		if job.CompletedAt != nil {
 			if job.Status != "completed" {
-				return job, fmt.Errorf("job %s of task %s is %s", job.JobID, task, job.Status)
+				return job, fmt.Errorf("job %s of task %s is %s", job.JobID, job.TaskName, job.Status)
 			}
 			return job, nil
 		}

@@ -164,7 +164,8 @@ func writeWorkspace(dir string) error {
 		return b.String()
 	}
 	var b strings.Builder
-	b.WriteString("actions:\n  nothing: {type: shell, cmd: ':'}\n  'true': {type: shell, cmd: 'true'}\n  noop: {type: shell, cmd: ':', tags: [noop]}\ntasks:\n")
+	b.WriteString("actions:\n  nothing: {type: shell, cmd: ':'}\n  'true': {type: shell, cmd: 'true'}\n  noop: {type: shell, cmd: ':', tags: [noop]}\n" +
+		"  wait: {type: shell, cmd: 'while ! [ -e \"$INPUT_FILE\" ]; do sleep 0.01; done'}\n  million: {type: shell, cmd: \"seq -f '%099.0f' 1000000\"}\ntasks:\n")
 	b.WriteString("  single:\n    flow:\n" + flow(1, func(int) string { return "{action: nothing}" }))
 	b.WriteString("  noop:\n    flow:\n" + flow(1, func(int) string { return "{action: noop}" }))
 	b.WriteString("  chain:\n    flow:\n" + flow(50, func(i int) string {
@@ -173,6 +174,12 @@ func writeWorkspace(dir string) error {
 		}
 		return fmt.Sprintf("{action: 'true', depends_on: [s%05d]}", i-1)
 	}))
+	b.WriteString(`  million:
+    input: {file: {type: string}}
+    flow:
+      wait: {action: wait, input: {file: "{{ input.file }}"}}
+      print: {action: million, depends_on: [wait]}
+`)
 	for _, n := range []int{1_000, 9_998} {
 		var all []string
 		for i := range n {

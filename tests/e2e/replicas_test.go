@@ -159,6 +159,33 @@ func (p *pair) requireWhole(what, log string, counts map[string]int) {
 	}
 }
 
+// requireOrder holds what a viewer has seen against what the steps have written: in order, up to the end. Where the log went on
+// elsewhere a viewer lacks what only the replica that has died could have shown.
+func (p *pair) requireOrder(log string, counts map[string]int) {
+	p.t.Helper()
+	last, gaps := map[string]int{"left": 0, "right": 0}, map[string]int{}
+	for line := range strings.Lines(log) {
+		var l struct{ Step, Line string }
+		require.NoError(p.t, json.Unmarshal([]byte(line), &l), "%q", line)
+		before, ok := last[l.Step]
+		if !ok || strings.HasPrefix(l.Line, "OUTPUT:") {
+			continue
+		}
+		var n int
+		_, err := fmt.Sscanf(l.Line, l.Step+" %d", &n)
+		require.NoError(p.t, err)
+		require.Greater(p.t, n, before, "lines of %s", l.Step)
+		if n > before+1 {
+			gaps[l.Step]++
+		}
+		last[l.Step] = n
+	}
+	require.Equal(p.t, counts, last)
+	for step, n := range gaps {
+		require.LessOrEqual(p.t, n, 1, "gaps of %s", step)
+	}
+}
+
 func (p *pair) readAll(s *system) (log string) {
 	p.t.Helper()
 	for from, total := int64(1), int64(1); from <= total; {
@@ -218,6 +245,7 @@ func TestLogGoesOnWithoutItsReplica(t *testing.T) {
 	for _, v := range p.viewers {
 		require.NoError(t, <-v.done)
 		require.Contains(t, v.seen(), "[logs] The replica that kept this log is gone; the log goes on at replica ")
+		p.requireOrder(v.seen(), counts)
 	}
 	require.Contains(t, p.readAll(p.second), "[logs] A line that is missing here is kept by replica ")
 	p.first.startServer()
@@ -243,6 +271,7 @@ func TestReplicaThatStandsStillKeepsNoLog(t *testing.T) {
 	counts := p.end()
 	for _, v := range p.viewers {
 		require.NoError(t, <-v.done)
+		p.requireOrder(v.seen(), counts)
 	}
 	p.second.eventually("all segments but the last one are closed", func(ctx context.Context) (closed bool) {
 		require.NoError(t, p.database.QueryRow(ctx, "select not exists (select from log_segment where superseded and lines is null)").Scan(&closed))

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stroem/stroem/core/config"
+)
+
+func TestInternalURL(t *testing.T) {
+	t.Parallel()
+	tcp := func(address string) net.Addr {
+		a, err := net.ResolveTCPAddr("tcp", address)
+		require.NoError(t, err)
+		return a
+	}
+	for name, c := range map[string]struct {
+		config  config.Server
+		address net.Addr
+		want    string
+	}{
+		"configured":     {config.Server{InternalURL: "https://a.example.org"}, tcp("127.0.0.1:80"), "https://a.example.org"},
+		"an address":     {config.Server{}, tcp("10.0.0.1:8080"), "http://10.0.0.1:8080"},
+		"IPv6":           {config.Server{}, tcp("[::1]:8080"), "http://[::1]:8080"},
+		"TLS":            {config.Server{TLS: &config.ServerTLS{}}, tcp("10.0.0.1:8443"), "https://10.0.0.1:8443"},
+		"all interfaces": {config.Server{}, tcp("0.0.0.0:8080"), ""},
+		"all of IPv6":    {config.Server{}, tcp("[::]:8080"), ""},
+		"a socket":       {config.Server{}, &net.UnixAddr{Net: "unix", Name: "/run/stroem.sock"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, (&Server{config: c.config}).internalURL(c.address))
+		})
+	}
+}
