@@ -49,7 +49,7 @@ demo: postgres build ## Run the sample workspace: a workflow that works and one 
 	scripts/demo
 
 .PHONY: test
-test: postgres node chromium ## Run all tests, with the race detector
+test: postgres node chromium s3 ## Run all tests, with the race detector
 	$(WITH_PG) $(TEST) $$($(WITHOUT_ENGINES))
 	$(WITH_PG) $(WITH_DOCKER) $(WITH_KUBE) $(TEST) -p 1 $(ENGINE_TESTS)
 
@@ -81,7 +81,7 @@ test/integration: postgres ## Run the tests of packages on a real PostgreSQL
 	$(WITH_PG) $(TEST) $$($(WITH_DB))
 
 .PHONY: test/e2e
-test/e2e: postgres node ## Run the golden scenarios and crash tests on the built programs
+test/e2e: postgres node s3 ## Run the golden scenarios and crash tests on the built programs
 	$(WITH_PG) $(TEST) $(E2E)
 
 .PHONY: test/docker
@@ -120,9 +120,10 @@ bench/logs: postgres ## Measure opening, searching and downloading a log of 1 Gi
 	STROEM_BENCH_LOG_MIB=1024 $(WITH_PG) $(GO) test ./core/joblog ./core/httpapi -run '^$$' -bench 'Search|Open|LargeLog' -benchtime 1x -timeout 30m
 
 .PHONY: nightly
-nightly: ci bench bench/containers bench/logs ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an image on Debian
+nightly: ci bench bench/containers bench/logs ## All of CI, the benchmarks, longer fuzzing, 1,000 starts of plugins, a database that is frozen for 30 s, an archived log of 1 GiB, an image on Debian
 	scripts/fuzz 60s
 	STROEM_TEST_FREEZE_SECS=30 $(WITH_PG) $(TEST) $(E2E) -run TestDatabaseFaults -v
+	STROEM_TEST_LOG_MIB=1024 $(WITH_PG) $(GO) test $(E2E) -run TestLargeArchivedLog -v
 	$(WITH_DOCKER) $(TEST) -tags debian ./tests/images -run OnDebian -v
 	STROEM_TEST_PLUGIN_STARTS=1000 $(GO) test ./core/pluginhost -run TestNothingIsLeftBehind -v
 
@@ -186,6 +187,10 @@ node: ## Install Node where that can be done, else say how
 .PHONY: chromium
 chromium: ## Install Chromium where that can be done, else say how
 	@scripts/install-chromium
+
+.PHONY: s3
+s3: ## Build the S3 server on which tests run, which takes minutes once
+	@scripts/build-s3
 
 .PHONY: kube
 kube: ## Build the Kubernetes on which tests run, which takes minutes once, and install what it needs, or say how

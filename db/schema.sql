@@ -163,7 +163,7 @@ CREATE TABLE log_archive (
     job_id uuid NOT NULL,
     key text NOT NULL,
     lines bigint NOT NULL,
-    archived_at timestamp with time zone DEFAULT now() NOT NULL
+    archived_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE log_segment (
@@ -174,7 +174,10 @@ CREATE TABLE log_segment (
     lines bigint,
     superseded boolean DEFAULT false NOT NULL,
     archived boolean DEFAULT false NOT NULL,
-    dropped boolean DEFAULT false NOT NULL
+    dropped boolean DEFAULT false NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    last_error text
 );
 
 CREATE TABLE log_start (
@@ -426,9 +429,11 @@ CREATE INDEX job_unsuccessful ON job USING btree (status, created_at DESC) WHERE
 
 CREATE INDEX job_worker ON job USING btree (worker_id, created_at DESC) WHERE (worker_id IS NOT NULL);
 
+CREATE INDEX log_segment_archived ON log_segment USING btree (replica_id, job_id) WHERE (archived AND (NOT dropped));
+
 CREATE INDEX log_segment_superseded ON log_segment USING btree (replica_id) WHERE (superseded AND (lines IS NULL));
 
-CREATE INDEX log_segment_unarchived ON log_segment USING btree (replica_id, job_id) WHERE (NOT archived);
+CREATE INDEX log_segment_unarchived ON log_segment USING btree (replica_id, due_at) WHERE (NOT archived);
 
 CREATE INDEX refresh_token_expires ON refresh_token USING btree (expires_at);
 

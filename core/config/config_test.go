@@ -49,8 +49,11 @@ func TestServerEverything(t *testing.T) {
 		Listen: "0.0.0.0:8080", PublicURL: "https://stroem.example.com", InternalURL: "http://10.0.0.1:8080", DataDir: "/data",
 		DB: config.DB{URL: "postgres://u:p@db/stroem", MaxConnections: 20, Timeout: 5 * time.Second},
 		LogStorage: config.LogStorage{
-			LocalDir: "/logs", MaxStepBytes: 512 << 20,
-			S3: &config.S3{Bucket: "b", Region: "eu-north-1", Prefix: "logs/", Endpoint: "http://minio:9000"},
+			LocalDir: "/logs", MaxStepBytes: 512 << 20, MaxLocalBytes: 20 << 30,
+			S3: &config.S3{
+				Bucket: "b", Region: "eu-north-1", Prefix: "logs/", Endpoint: "http://minio:9000", CAPath: "/ca.pem",
+				SSE: "aws:kms", KMSKeyID: "alias/logs", StorageClass: "STANDARD_IA",
+			},
 		},
 		Workspaces: map[string]config.Workspace{
 			"default": {Type: "folder", PollInterval: 2 * time.Second, Settings: config.Settings{"path": "/ws"}},
@@ -103,7 +106,8 @@ func TestServerEverything(t *testing.T) {
 				Path: "/opt/source-git", SHA256: strings.Repeat("ab", 32), Args: []string{"-v"},
 				Env: map[string]config.Secret{"TOKEN": "x"}, Config: config.Settings{"depth": 1},
 			},
-			"logstore-s3": {Disabled: true},
+			"logstore-s3": {Env: map[string]config.Secret{"AWS_PROFILE": "logs"}},
+			"runner-x":    {Disabled: true},
 		}},
 	}
 	require.Empty(t, cmp.Diff(want, got))

@@ -37,21 +37,6 @@ type Server struct {
 	Plugins        Plugins                `yaml:"plugins"`
 }
 
-// LogStorage says where the logs of jobs are kept.
-type LogStorage struct {
-	LocalDir     string `yaml:"local_dir"`      // default <data_dir>/logs
-	MaxStepBytes Bytes  `yaml:"max_step_bytes"` // output of one step beyond this is dropped
-	S3           *S3    `yaml:"s3"`             // nil: no archive
-}
-
-// S3 is the bucket that logs of finished jobs go to. Credentials come from the standard AWS chain.
-type S3 struct {
-	Bucket   string `yaml:"bucket" config:"required"`
-	Region   string `yaml:"region" config:"required"`
-	Prefix   string `yaml:"prefix"`   // used as it is, so with its own slash
-	Endpoint string `yaml:"endpoint"` // another service than AWS; implies path-style addresses
-}
-
 // ServerTLS names the PEM files of the certificate that the server shows.
 type ServerTLS struct {
 	Cert string `yaml:"cert" config:"required"`
@@ -129,10 +114,7 @@ func (c *Server) validate(p *problems) {
 	p.url("internal_url", c.InternalURL)
 	p.dataDir(c.DataDir)
 	c.DB.validate(p)
-	p.min("log_storage.max_step_bytes", int(c.LogStorage.MaxStepBytes), 1<<16)
-	if c.LogStorage.S3 != nil {
-		p.url("log_storage.s3.endpoint", c.LogStorage.S3.Endpoint)
-	}
+	c.LogStorage.validate(p, &c.Plugins)
 	for _, origin := range c.CORS.AllowedOrigins {
 		p.url("cors.allowed_origins", origin)
 	}

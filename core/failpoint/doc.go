@@ -36,6 +36,8 @@ var Points = []Point{
 	{"hooks.committed", "a job's end and the jobs of its hooks are stored; nobody has been told"},
 	{"event.before", "a hook has failed, and the log of its job does not say so yet"},
 	{"event.after", "the log of the job says that its hook has failed"},
+	{"upload.due", "a job has ended, and its log is not in the archive"},
+	{"upload.stored", "a log is in the archive, and the database does not say so"},
 	{"cancel.committed", "a job is cancelled, and its running steps and child jobs have not been told"},
 	{"children.found", "child jobs of a cancelled job have been found, and not cancelled"},
 	{"fire.before", "a trigger is due, and its job is not made"},

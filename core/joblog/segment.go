@@ -120,6 +120,9 @@ func (l SegmentLog) append(ctx context.Context, b batch) error {
 	if lines > 0 {
 		s.Tally.Lines.Add(int(lines))
 		s.Tally.Bytes.Add(int(size))
+		if s.Grown != nil {
+			s.Grown(l.id.Job)
+		}
 		s.keep(j, false)
 	}
 	return nil

@@ -32,6 +32,8 @@ type Store struct {
 	Tally *tally.Logs
 	// Logger hears of what cannot be written. To be set likewise.
 	Logger *slog.Logger
+	// Grown is told each time that lines have come to the log of a job; nil: nobody is. To be set before the first append.
+	Grown func(job uuid.UUID)
 
 	root   *os.Root
 	mask   MaskFunc
@@ -126,19 +128,26 @@ func (s *Store) Remove(_ context.Context, job uuid.UUID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := 1; n <= s.last; n++ {
-		id := Segment{Job: job, N: n}
-		if e := s.open[id]; e != nil {
-			e.Value.(*jobFile).removed.Store(true) //nolint:forcetypeassert // the list holds nothing else
-			unused = s.drop(unused, e)
+		if err := s.remove(Segment{Job: job, N: n}, &unused); err != nil {
+			return err
 		}
-		names := []string{id.checkpoint(), id.unfinishedIndex(), id.file()}
-		if n == 1 {
-			names = append(names, legacyName(job))
-		}
-		for _, name := range names {
-			if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("remove log: %w", err)
-			}
+	}
+	return nil
+}
+
+// remove deletes a segment and adds it to the others that are to be retired if nobody uses it; s.mu is held.
+func (s *Store) remove(id Segment, unused *[]*jobFile) error {
+	if e := s.open[id]; e != nil {
+		e.Value.(*jobFile).removed.Store(true) //nolint:forcetypeassert // the list holds nothing else
+		*unused = s.drop(*unused, e)
+	}
+	names := []string{id.checkpoint(), id.unfinishedIndex(), id.file()}
+	if id.N == 1 {
+		names = append(names, legacyName(id.Job))
+	}
+	for _, name := range names {
+		if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove log: %w", err)
 		}
 	}
 	return nil

@@ -118,8 +118,10 @@ func idOf(s core.LogSegment) joblog.Segment { return joblog.Segment{Job: s.Job, 
 func (l *Logs) appendHere(ctx context.Context, log *knownLog, b lines) error {
 	segment := log.last()
 	if segment.N > 1 {
-		if err := l.begin(ctx, segment); err != nil {
-			return err
+		if log.segments[len(log.segments)-2].Replica != l.ID {
+			if err := l.begin(ctx, segment); err != nil {
+				return err
+			}
 		}
 		if b.first > 0 && len(b.ndjson) > 0 {
 			before, err := l.linesBefore(ctx, log, b)
@@ -178,7 +180,7 @@ func (l *Logs) linesBefore(ctx context.Context, log *knownLog, b lines) (int64, 
 	return first - 1, nil
 }
 
-// begin says at the start of a later segment why there is one.
+// begin says at the start of a segment behind one of another replica why there is one.
 func (l *Logs) begin(ctx context.Context, segment core.LogSegment) error {
 	l.opening.Lock()
 	defer l.opening.Unlock()

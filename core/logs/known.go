@@ -41,12 +41,30 @@ func newKnownLog(list []core.LogSegment) *knownLog {
 	return log
 }
 
-// gone tells whether a replica was gone, which may be back.
+// gone tells whether a replica that has a part of it was gone, which may be back.
 func (k *knownLog) gone() bool {
-	return slices.ContainsFunc(k.segments, func(s core.LogSegment) bool { return s.Gone })
+	return slices.ContainsFunc(k.segments, func(s core.LogSegment) bool { return s.Gone && !s.Dropped })
 }
 
 func (k *knownLog) last() core.LogSegment { return k.segments[len(k.segments)-1] }
+
+// kept is the place of the first segment behind those that were dropped; there is one.
+func (k *knownLog) kept() int {
+	for i := len(k.segments) - 2; i >= 0; i-- {
+		if k.segments[i].Dropped {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// dropped is how many lines are in segments that were dropped, and in those before them.
+func (k *knownLog) dropped() int64 {
+	if kept := k.kept(); kept > 0 {
+		return k.segments[kept].First - 1
+	}
+	return 0
+}
 
 func (k *known) get(job uuid.UUID) *knownLog {
 	k.mu.Lock()

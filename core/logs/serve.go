@@ -61,7 +61,7 @@ func (l *Logs) own(ctx context.Context, id joblog.Segment) (*knownLog, core.LogS
 	}
 	if log != nil {
 		for _, segment := range log.segments {
-			if segment.N == id.N && segment.Replica == l.ID {
+			if segment.N == id.N && segment.Replica == l.ID && !segment.Dropped {
 				return log, segment, nil
 			}
 		}

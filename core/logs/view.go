@@ -19,22 +19,53 @@ var errStale = errors.New("the log is elsewhere now")
 // answer, the error has core.CodeUnavailable; once that replica counts as gone, each line that is known to be there is replaced by
 // one that says so. The caller closes it.
 func (l *Logs) View(ctx context.Context, job uuid.UUID) (*joblog.View, error) {
-	views, _, err := l.parts(ctx, job)
-	if err != nil {
-		return nil, err
-	}
-	v := joblog.Join(views...)
-	next := joblog.Start{Line: 1}
-	for _, part := range views {
-		next.Version = part.Version
-		v.Starts = append(v.Starts, next)
-		next.Line += part.Index.Lines
-		next.Offset += part.Index.Size
-	}
-	return v, nil
+	rest, err := l.Rest(ctx, job)
+	return rest.View, err
 }
 
-// parts returns the views of the segments, and where they are; nil: there are none, and there is one view of what else is here.
+// Rest is the log of a job as the replicas have it. The caller closes the view.
+type Rest struct {
+	View    *joblog.View
+	Before  int64 // lines in front of it that no replica has any more, because the archive has them
+	Here    bool  // this replica has all of it
+	Settled bool  // all of it can be read, and no line of it will change its number
+}
+
+// Rest is View for one who has the archive as well.
+func (l *Logs) Rest(ctx context.Context, job uuid.UUID) (Rest, error) {
+	views, log, err := l.parts(ctx, job)
+	if err != nil {
+		return Rest{}, err
+	}
+	rest := Rest{View: joblog.Join(views...), Here: true, Settled: true}
+	if log != nil {
+		rest.Before = log.dropped()
+	}
+	if rest.Before == 0 {
+		next := joblog.Start{Line: 1}
+		for _, part := range views {
+			next.Version = part.Version
+			rest.View.Starts = append(rest.View.Starts, next)
+			next.Line += part.Index.Lines
+			next.Offset += part.Index.Size
+		}
+	}
+	if log == nil {
+		return rest, nil
+	}
+	for i, segment := range log.segments[log.kept():] {
+		rest.Here = rest.Here && segment.Replica == l.ID
+		last := log.kept()+i == len(log.segments)-1
+		rest.Settled = rest.Settled && (last || segment.Lines >= 0) && (!segment.Gone || segment.Replica == l.ID)
+	}
+	return rest, nil
+}
+
+// Forget has the database asked anew where a log is.
+func (l *Logs) Forget(job uuid.UUID) { l.known.forget(job) }
+
+// parts returns the views of the segments that were not dropped, and where they are; nil: there are none, and there is one view of
+// what else is here.
 func (l *Logs) parts(ctx context.Context, job uuid.UUID) ([]*joblog.View, *knownLog, error) {
 	log, fresh := l.known.get(job), false
 	for range tries {
@@ -68,12 +99,19 @@ func (l *Logs) partsOf(ctx context.Context, log *knownLog, fresh bool) (views []
 			views = nil
 		}
 	}()
+	kept := log.kept()
 	for i, segment := range log.segments {
+		if i < kept {
+			continue
+		}
 		if segment.Gone && segment.Replica != l.ID { // it would take long to find that it does not answer
 			views = append(views, missing(segment, l.linesOf(log, i)))
 			continue
 		}
 		v, last, err := l.part(ctx, segment)
+		if err == nil && log.life.Err() != nil {
+			err = errStale // it may just have been dropped
+		}
 		end := i == len(log.segments)-1
 		switch {
 		case moved(err) || err == nil && end && !last && !fresh:
@@ -164,7 +202,7 @@ func (l *Logs) wait(ctx context.Context, job uuid.UUID, after int64) (more bool,
 		if err != nil {
 			return false, err
 		}
-		lines := int64(0)
+		lines := log.dropped()
 		for _, v := range views {
 			lines += v.Index.Lines
 			err = errors.Join(err, v.Close())

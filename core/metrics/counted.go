@@ -69,6 +69,10 @@ var counters = []counter{
 		func(s *tally.Server) *tally.Counter { return &s.Logs.Bytes }),
 	newCounter("stroem_log_write_errors_total", "Writes to logs of jobs that the file system refused; they are repeated.",
 		func(s *tally.Server) *tally.Counter { return &s.Logs.Failures }),
+	newCounter("stroem_log_uploads_total", "Attempts to archive the log of a job, by what became of them: stored or failed.",
+		func(s *tally.Server) *tally.Counter { return &s.Archive.Uploads }, "result").from(tally.UploadStored, tally.UploadFailed),
+	newCounter("stroem_log_upload_bytes_total", "Bytes that were sent to the archive of logs, compressed.",
+		func(s *tally.Server) *tally.Counter { return &s.Archive.Bytes }),
 	newCounter("stroem_log_streams", "Log streams that are open.",
 		func(s *tally.Server) *tally.Counter { return &s.Streams }).gauge(),
 }

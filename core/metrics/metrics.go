@@ -27,10 +27,16 @@ type Queue interface {
 	Backlog(ctx context.Context) (core.Backlog, error)
 }
 
+// Uploads tells what waits to be archived.
+type Uploads interface {
+	UploadBacklog(ctx context.Context) (core.UploadBacklog, error)
+}
+
 // Options are where the figures come from.
 type Options struct {
 	Workers Workers
 	Queue   Queue
+	Uploads Uploads // nil: there is no archive
 	Counted *tally.Server
 	Plugins func() []api.Plugin // of this server
 	Logger  *slog.Logger

@@ -37,6 +37,10 @@ func (d *database) Backlog(ctx context.Context) (core.Backlog, error) {
 	return d.backlog, d.err
 }
 
+func (d *database) UploadBacklog(context.Context) (core.UploadBacklog, error) {
+	return core.UploadBacklog{Pending: 12, Failing: 5, Oldest: time.Minute}, d.err
+}
+
 func scrape(t *testing.T, o metrics.Options) string {
 	t.Helper()
 	o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -77,7 +81,7 @@ func everything() metrics.Options {
 		},
 	}
 	plugins := func() []api.Plugin { return []api.Plugin{{Kind: "source", Name: "folder", State: "ready"}} }
-	return metrics.Options{Workers: db, Queue: db, Counted: counted, Plugins: plugins}
+	return metrics.Options{Workers: db, Queue: db, Uploads: db, Counted: counted, Plugins: plugins}
 }
 
 func TestSeries(t *testing.T) {
@@ -109,6 +113,11 @@ func TestSeries(t *testing.T) {
 		`stroem_jobs_open 9`,
 		`stroem_schedule_overdue_seconds 2`,
 		`stroem_workers_active 2`,
+		`stroem_log_uploads_total{result="failed"} 0`,
+		`stroem_log_upload_bytes_total 0`,
+		`stroem_log_uploads_pending{state="waiting"} 7`,
+		`stroem_log_uploads_pending{state="failing"} 5`,
+		`stroem_log_uploads_oldest_seconds 60`,
 	} {
 		require.Contains(t, body, line+"\n")
 	}

@@ -20,6 +20,8 @@ var (
 	queueUnclaimable = prometheus.NewDesc("stroem_queue_unclaimable_steps", "Those of the waiting steps that no active worker can run.", []string{"tags"}, nil)
 	stepsRunning     = prometheus.NewDesc("stroem_steps_running", "Steps that run, or are about to: on a worker, or as a job of their own (server).", []string{"executor"}, nil)
 	jobsOpen         = prometheus.NewDesc("stroem_jobs_open", "Jobs that have not ended.", nil, nil)
+	uploadsPending   = prometheus.NewDesc("stroem_log_uploads_pending", "Logs of jobs that have ended, and are not archived; failing: it was tried.", []string{"state"}, nil)
+	uploadsOldest    = prometheus.NewDesc("stroem_log_uploads_oldest_seconds", "How long ago the job ended whose log has waited longest to be archived; 0 if none does.", nil, nil)
 	scheduleOverdue  = prometheus.NewDesc("stroem_schedule_overdue_seconds", "How long ago the trigger should have fired that is due first; 0 if none is.", nil, nil)
 )
 
@@ -33,6 +35,7 @@ const otherTags = "_other"
 func (*stored) Describe(to chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		pluginReady, pluginState, pluginRestart, workersActive, queueReady, queueOldest, queueUnclaimable, stepsRunning, jobsOpen, scheduleOverdue,
+		uploadsPending, uploadsOldest,
 	} {
 		to <- desc
 	}
@@ -68,6 +71,17 @@ func (s *stored) Collect(to chan<- prometheus.Metric) {
 	gauge(stepsRunning, float64(backlog.ServerSteps), "server")
 	gauge(jobsOpen, float64(backlog.OpenJobs))
 	gauge(scheduleOverdue, backlog.ScheduleDelay.Seconds())
+	if s.Uploads == nil {
+		return
+	}
+	waiting, err := s.Uploads.UploadBacklog(ctx)
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(uploadsPending, err)
+		return
+	}
+	gauge(uploadsPending, float64(waiting.Pending-waiting.Failing), "waiting")
+	gauge(uploadsPending, float64(waiting.Failing), "failing")
+	gauge(uploadsOldest, waiting.Oldest.Seconds())
 }
 
 // queue is a queue as it is shown.

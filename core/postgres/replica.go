@@ -34,9 +34,9 @@ func (s *Store) SeeReplica(ctx context.Context, r core.Replica) (news core.Repli
 	return news, nil
 }
 
-// AdoptLogs gives the jobs among those given, which have a log at a replica from before there were segments, their first segment.
+// AdoptLogs gives the jobs among those given, which have a log at a replica from before there were segments, their first segment. They are archived when nothing newer is to be.
 func (s *Store) AdoptLogs(ctx context.Context, replica uuid.UUID, jobs []uuid.UUID) error {
-	_, err := s.read.Exec(ctx, `insert into log_segment (job_id, n, replica_id) select job_id, 1, $1 from job where job_id = any($2)
+	_, err := s.read.Exec(ctx, `insert into log_segment (job_id, n, replica_id, due_at) select job_id, 1, $1, now() - interval '1 day' from job where job_id = any($2)
 		on conflict do nothing`, replica, jobs)
 	if err != nil {
 		return fmt.Errorf("adopt logs: %w", err)

@@ -82,13 +82,16 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer store.Close()
-	host, err := pluginhost.New(s.hostConfig())
+	host, err := pluginhost.New(s.hostConfig(os.Environ()))
 	if err != nil {
 		return fmt.Errorf("set up the plugins: %w", err)
 	}
 	defer func() { err = errors.Join(err, host.Close(context.WithoutCancel(ctx))) }()
 	if err := host.Start(ctx); err != nil {
 		return fmt.Errorf("start the plugins: %w", err)
+	}
+	if err := s.checkLogStore(host); err != nil {
+		return err
 	}
 	return s.serve(ctx, store, host, self)
 }
@@ -147,8 +150,15 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	defer func() { err = errors.Join(err, local.Close()) }()
 	local.Tally, local.Logger = &counted.Logs, s.logger
 	all = others.logs(s, local, store)
+	archived, err := s.archive(host, all, store, &counted.Archive)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, archived.close()) }()
 	plugins := func() []api.Plugin { return describePlugins(host) }
-	figures := metrics.Handler(metrics.Options{Workers: store, Queue: store, Counted: counted, Plugins: plugins, Logger: s.logger})
+	figures := metrics.Handler(metrics.Options{
+		Workers: store, Queue: store, Uploads: archived.waiting(), Counted: counted, Plugins: plugins, Logger: s.logger,
+	})
 	stopMetrics, err := s.serveMetrics(ctx, figures)
 	if err != nil {
 		return err
@@ -163,6 +173,7 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 		config.Metrics = figures
 	}
 	others.configure(&config, all)
+	archived.configure(&config)
 	identity, err := s.identity(ctx, store)
 	if err != nil {
 		return err
@@ -194,6 +205,9 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	running.Go(func() { old.RunLogs(parts) })
 	running.Go(func() { workspaces.Run(parts) })
 	running.Go(func() { all.Run(parts, internalURL) })
+	if archived != nil {
+		running.Go(func() { archived.Run(parts) })
+	}
 	running.Go(func() { identity.run(parts) })
 	defer func() {
 		stopParts()
@@ -269,24 +283,20 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// hostConfig has the server run the source plugins that its workspaces need, and no others.
-func (s *Server) hostConfig() pluginhost.Config {
+// hostConfig has the server run the source plugins that its workspaces need and the log store of its archive, and no others.
+func (s *Server) hostConfig(environ []string) pluginhost.Config {
 	only := []string{}
 	for _, w := range s.config.Workspaces {
 		if plugin := "source-" + w.Type; !slices.Contains(only, plugin) {
 			only = append(only, plugin)
 		}
 	}
-	plugins := map[string]pluginhost.PluginConfig{}
-	for name, p := range s.config.Plugins.Entries {
-		env := make(map[string]string, len(p.Env))
-		for key, value := range p.Env {
-			env[key] = value.Reveal()
-		}
-		plugins[name] = pluginhost.PluginConfig{Path: p.Path, SHA256: p.SHA256, Args: p.Args, Env: env, Config: p.Config, Disabled: p.Disabled}
+	if plugin := s.archivePlugin(); plugin != "" {
+		only = append(only, plugin)
 	}
 	return pluginhost.Config{
-		Dir: pluginhost.Dir(s.config.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindSource}, Only: only, Plugins: plugins,
-		RequirePinned: s.config.Plugins.RequirePinned, DataDir: filepath.Join(s.config.DataDir, "plugins"), Logger: s.logger,
+		Dir: pluginhost.Dir(s.config.Plugins.Dir), Kinds: []pluginapi.Kind{pluginapi.KindSource, pluginapi.KindLogStore}, Only: only,
+		Plugins: s.pluginConfigs(environ), RequirePinned: s.config.Plugins.RequirePinned,
+		DataDir: filepath.Join(s.config.DataDir, "plugins"), Logger: s.logger,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,13 +27,13 @@ actions: {say: {type: shell, cmd: echo hello}}
 tasks: {hello: {flow: {say: {action: say}}}}
 `
 
-// load makes a configuration from the lines given and those that every server needs.
-func load(t *testing.T, database, lines string) config.Server {
+// load makes a configuration from the lines given, what is given of plugins, and what every server needs.
+func load(t *testing.T, database, lines string, ofPlugins ...string) config.Server {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "server-config.yaml")
 	content := lines + "\nlisten: 127.0.0.1:0\nworker_token: a token for the tests of the server\ndb: {url: '" + database +
-		"'}\ndata_dir: " + filepath.Join(dir, "data") + "\nplugins: {dir: " + plugins + "}\n"
+		"'}\ndata_dir: " + filepath.Join(dir, "data") + "\nplugins: {" + strings.Join(append(ofPlugins, "dir: "+plugins), ", ") + "}\n"
 	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
 	c, err := config.LoadServer(file, nil)
 	require.NoError(t, err)
@@ -185,6 +186,21 @@ func TestRefusesToStart(t *testing.T) {
 		"a port that is taken": {func(c *config.Server) { c.Listen = taken.Addr().String() }, "address already in use"},
 		"a certificate that is not there": {
 			func(c *config.Server) { c.TLS = &config.ServerTLS{Cert: "/nowhere.pem", Key: "/nowhere.key"} }, "load the TLS certificate",
+		},
+		"an archive whose plugin is not there": {
+			func(c *config.Server) {
+				c.LogStorage.S3 = &config.S3{Bucket: "b", Region: "r"}
+				c.Plugins.Entries = map[string]config.Plugin{"logstore-s3": {Path: filepath.Join(plugins, "nothing")}}
+			},
+			"log_storage.s3: its plugin cannot be used: plugins.logstore-s3.path: there is no file " + filepath.Join(plugins, "nothing"),
+		},
+		"an archive that its plugin refuses": {
+			func(c *config.Server) {
+				c.LogStorage.S3 = &config.S3{Bucket: "b", Region: "r", StorageClass: "GLACIER"}
+			}, "log_storage.s3: its plugin cannot be used: configure: logstore(s3): /storage_class: is one that cannot be read at once",
+		},
+		"another archive that is not there": {
+			func(c *config.Server) { c.LogStorage.Plugin = "acme.store" }, "log_storage.plugin: its plugin cannot be used: plugins.logstore-acme.store: there is no file",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ type Server struct {
 	Schedules Schedules
 	Webhooks  Webhooks
 	Logs      Logs
+	Archive   Archive
 	Streams   Counter // of logs that are open
 }
 
@@ -55,6 +56,18 @@ type Logs struct {
 	Lines, Bytes Counter
 	Failures     Counter // writes that the file system refused
 }
+
+// Archive is what was sent to the archive of logs.
+type Archive struct {
+	Uploads Counter // by result: UploadStored or UploadFailed
+	Bytes   Counter
+}
+
+// Results of an upload.
+const (
+	UploadStored = "stored"
+	UploadFailed = "failed"
+)
 
 // Labels tell apart what a [Counter] counts; how many there are, and what they mean, is the counter's.
 type Labels [2]string

@@ -19,10 +19,14 @@ create table log_segment (
   superseded boolean not null default false,     -- the log goes on in the next one
   archived   boolean not null default false,     -- the archive has all of it
   dropped    boolean not null default false,     -- the replica has it no more: it is in the archive
+  due_at     timestamptz not null default now(), -- when it is tried to archive the log that ends with it, once the job has ended
+  attempts   integer not null default 0,         -- to do so that have failed
+  last_error text,                               -- of the last of them
   primary key (job_id, n)
 );
 create index log_segment_superseded on log_segment (replica_id) where superseded and lines is null;
-create index log_segment_unarchived on log_segment (replica_id, job_id) where not archived;
+create index log_segment_unarchived on log_segment (replica_id, due_at) where not archived;
+create index log_segment_archived on log_segment (replica_id, job_id) where archived and not dropped;
 
 -- With which line of the worker's an attempt goes on in a segment behind the first one.
 create table log_start (
@@ -40,7 +44,7 @@ create table log_archive (
   job_id      uuid primary key references job on delete cascade,
   key         text not null,
   lines       bigint not null,
-  archived_at timestamptz not null default now()
+  archived_at timestamptz not null               -- when it had these, by the clock of the replica
 );
 
 -- migrate:down

@@ -17,6 +17,7 @@ import (
 	"github.com/stroem/stroem/core/client"
 	"github.com/stroem/stroem/core/coretest"
 	"github.com/stroem/stroem/core/failpoint"
+	"github.com/stroem/stroem/tests/s3server"
 )
 
 // matrixWorkspace has everything that follows from something else: steps, tasks in tasks, hooks, and a trigger that is added
@@ -88,6 +89,7 @@ type matrix struct {
 	notes         string // directory
 	jobs          map[string]string
 	far           *process
+	bucket        *s3server.Server // of the archive; nil: there is none
 }
 
 // crashAt returns what it looked at, all of which was as it has to be.
@@ -118,7 +120,11 @@ func crashAt(t *testing.T, program, point string) string {
 	})
 	status, ok := m.first.server.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok && status.Signal() == syscall.SIGKILL, "it ended otherwise: %s", m.first.server.cmd.ProcessState)
-	return m.check()
+	result := m.check()
+	if m.bucket != nil {
+		m.checkArchive()
+	}
+	return result
 }
 
 func newMatrix(t *testing.T, program, point string) *matrix {
@@ -130,6 +136,10 @@ func newMatrix(t *testing.T, program, point string) *matrix {
 	if strings.HasPrefix(point, "sweep.") {
 		hurry, _ := hasty["recovery"].(settings)
 		maps.Copy(recovery, hurry)
+	}
+	if strings.HasPrefix(point, "upload.") {
+		m.bucket = s3server.Start(t, s3server.Options{})
+		maps.Copy(extra, archiveIn(m.bucket))
 	}
 	m.first = configure(t, m.database, files, extra)
 	m.first.serverProgram, m.first.serverEnv = program, []string{failpoint.Variable + "=" + point}

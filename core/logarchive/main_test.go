@@ -1,0 +1,10 @@
+package logarchive_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stroem/stroem/core/coretest"
+)
+
+func TestMain(m *testing.M) { os.Exit(coretest.MainWithoutLeaks(m)) }
