@@ -58,32 +58,38 @@ func TestAnotherReplicaAsksForALog(t *testing.T) {
 	require.Equal(t, []string{"b"}, answer.Delta.Steps, "what was not known")
 
 	for name, c := range map[string]struct {
-		call func() error
+		call func(*replica.Peers) error
 		code core.Code
 	}{
-		"another segment": {func() error {
+		"another segment": {func(peers *replica.Peers) error {
 			elsewhere := of
 			elsewhere.N = 2
 			return peers.Append(ctx, elsewhere, "a", 1, 3, stored("x"))
 		}, core.CodeConflict},
-		"a job without a log": {func() error {
+		"a job without a log": {func(peers *replica.Peers) error {
 			elsewhere := of
 			elsewhere.Job = uuid.New()
 			return peers.Append(ctx, elsewhere, "a", 1, 3, stored("x"))
 		}, core.CodeConflict},
-		"no line":              {func() error { return peers.Append(ctx, of, "a", 1, 3, []byte("x\n")) }, core.CodeInvalid},
-		"a step of the server": {func() error { return peers.Append(ctx, of, "_server", 1, 3, stored("x")) }, core.CodeInvalid},
-		"too much":             {func() error { return peers.Append(ctx, of, "a", 1, 3, []byte(strings.Repeat("x", 9<<20))) }, core.CodeUnavailable},
-		"behind the end":       {func() error { return peers.ReadAt(ctx, of, answer.Version, make([]byte, 10), 1<<40) }, core.CodeUnavailable},
-		"an older state":       {func() error { return peers.ReadAt(ctx, of, answer.Version+1, make([]byte, 10), 0) }, core.CodeUnavailable},
-		"another key": {func() error {
+		"no line":              {func(peers *replica.Peers) error { return peers.Append(ctx, of, "a", 1, 3, []byte("x\n")) }, core.CodeInvalid},
+		"a step of the server": {func(peers *replica.Peers) error { return peers.Append(ctx, of, "_server", 1, 3, stored("x")) }, core.CodeInvalid},
+		"too much": {func(peers *replica.Peers) error {
+			return peers.Append(ctx, of, "a", 1, 3, []byte(strings.Repeat("x", 9<<20)))
+		}, core.CodeUnavailable},
+		"behind the end": {func(peers *replica.Peers) error {
+			return peers.ReadAt(ctx, of, answer.Version, make([]byte, 10), 1<<40)
+		}, core.CodeUnavailable},
+		"an older state": {func(peers *replica.Peers) error { return peers.ReadAt(ctx, of, answer.Version+1, make([]byte, 10), 0) }, core.CodeUnavailable},
+		"another key": {func(*replica.Peers) error {
 			stranger := replica.NewPeers(replica.Key("another key"), nil)
 			defer stranger.Close()
 			_, err := stranger.Index(ctx, of, logs.IndexQuery{}, 0)
 			return err
 		}, core.CodeUnavailable},
 	} {
-		err := c.call()
+		again := replica.NewPeers(replicasKey, nil) // one that could not send all does not ask for a moment
+		err := c.call(again)
+		again.Close()
 		require.Equal(t, c.code, core.ErrorCode(err), "%s: %v", name, err)
 	}
 }
