@@ -25,7 +25,7 @@ func (x *Index) Since(blocks, steps int) Delta {
 // to this one.
 func (x *Index) With(d Delta) (Index, error) {
 	known := min(max(x.Blocks()-1, 0), d.From)
-	if d.From != known {
+	if d.From < 0 || d.From != known {
 		return Index{}, errIndex
 	}
 	wire := indexJSON{Lines: d.Lines, Size: d.Size, Steps: append(slices.Clip(x.Steps), d.Steps...)}
