@@ -18,18 +18,38 @@ import (
 	"github.com/stroem/stroem/core/client"
 )
 
+const hundredThousand = `
+actions: {count: {type: shell, cmd: "for i in $(seq 0 19); do seq $((i * 5000 + 1)) $(((i + 1) * 5000)); sleep 0.05; done"}}
+tasks: {count: {flow: {a: {action: count}}}}
+`
+
 // TestViewersOfALongLog has viewers come at any moment of a job of 100,000 lines, be cut, and go on where they were.
 func TestViewersOfALongLog(t *testing.T) {
 	t.Parallel()
-	const lines, viewers = 100_000, 12
-	s := newSystem(t, workspace(t, `
-actions: {count: {type: shell, cmd: "for i in $(seq 0 19); do seq $((i * 5000 + 1)) $(((i + 1) * 5000)); sleep 0.05; done"}}
-tasks: {count: {flow: {a: {action: count}}}}
-`), nil)
+	s := newSystem(t, workspace(t, hundredThousand), nil)
 	s.startWorker("w", nil)
+	job := s.execute("default", "count", nil)
+	watchCounting(t, job, s)
+	require.Equal(t, "completed", s.wait(job).Status)
+}
+
+// TestViewersAtAnotherReplica has them come to the replica that does not keep the log, and to either one when they go on.
+func TestViewersAtAnotherReplica(t *testing.T) {
+	t.Parallel()
+	first := newSystem(t, workspace(t, hundredThousand), settings{"secrets": oneKey})
+	second := first.replica()
+	first.startWorker("w", nil)
+	job := first.execute("default", "count", nil)
+	watchCounting(t, job, second, first, second)
+	require.Equal(t, "completed", second.wait(job).Status)
+}
+
+// watchCounting has viewers follow a job of 100,000 numbered lines, at one server after another.
+func watchCounting(t *testing.T, job string, at ...*system) {
+	t.Helper()
+	const lines, viewers = 100_000, 12
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	job := s.execute("default", "count", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var viewing errgroup.Group
@@ -39,7 +59,7 @@ tasks: {count: {flow: {a: {action: count}}}}
 			<-time.After(time.Duration(random.IntN(2000)) * time.Millisecond)
 			next, cuts := 1, 0
 			for {
-				ended, err := s.view(ctx, job, &next, random.IntN(20))
+				ended, err := at[cuts%len(at)].view(ctx, job, &next, random.IntN(20))
 				if err != nil {
 					return fmt.Errorf("viewer %d, cut %d times, at line %d: %w", i, cuts, next, err)
 				}
@@ -54,7 +74,6 @@ tasks: {count: {flow: {a: {action: count}}}}
 		})
 	}
 	require.NoError(t, viewing.Wait())
-	require.Equal(t, "completed", s.wait(job).Status)
 }
 
 // view follows a log of numbers from the given line on, for so many frames or until the job has ended.
