@@ -231,7 +231,11 @@ func (m *member) Index(ctx context.Context, of core.LogSegment, known IndexQuery
 	if err != nil {
 		return IndexAnswer{}, err
 	}
-	return logs.Index(ctx, idOf(of), known, wait)
+	answer, err := logs.Index(ctx, idOf(of), known, wait)
+	if errors.Is(err, joblog.ErrClosed) { // it has died meanwhile
+		err = away(of, err)
+	}
+	return answer, err
 }
 
 func (m *member) ReadAt(ctx context.Context, of core.LogSegment, version uint64, p []byte, at int64) error {

@@ -72,13 +72,17 @@ func (l *Logs) see(ctx context.Context, url string) (core.ReplicaNews, error) {
 func (l *Logs) Run(ctx context.Context, url string) {
 	var adopting sync.WaitGroup
 	defer adopting.Wait()
-	adopted := false
+	adopted, told := false, false
 	for ctx.Err() == nil {
 		wait := l.Life / 6
 		news, err := l.see(ctx, url)
 		if err != nil && ctx.Err() == nil {
 			l.Logger.WarnContext(ctx, "the other replicas cannot be told that this one is there; in a while it keeps no logs", "error", err)
 			wait = l.Life / 60
+		}
+		if news.Others > 0 && url == "" && !told {
+			told = true
+			l.Logger.WarnContext(ctx, "there are other replicas, and they cannot reach this one: set internal_url, or workers that ask them wait with their lines")
 		}
 		for _, segment := range news.Superseded {
 			if err := l.settle(ctx, segment); err != nil && ctx.Err() == nil {

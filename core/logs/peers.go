@@ -42,12 +42,20 @@ type IndexAnswer struct {
 // hand gives lines to the replica that keeps a segment.
 func (l *Logs) hand(ctx context.Context, to core.LogSegment, b lines) error {
 	if to.URL == "" {
-		return away(to, fmt.Errorf("it has no internal_url"))
+		return unreachable(to)
 	}
 	if b.event != "" {
 		return l.Peers.Event(ctx, to, b.event)
 	}
 	return l.Peers.Append(ctx, to, b.step, b.attempt, b.first, b.ndjson)
+}
+
+// unreachable says that nobody has told how a replica is reached.
+func unreachable(of core.LogSegment) error {
+	return &core.Error{
+		Code: core.CodeUnavailable, Reason: "replica_unavailable",
+		Message: fmt.Sprintf("The log is kept by replica %s, which this one cannot reach: set internal_url in its configuration", of.Replica),
+	}
 }
 
 // away says that a replica cannot be asked now.

@@ -2,7 +2,6 @@ package logs
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -137,7 +136,7 @@ func (r *remote) ask(ctx context.Context, wait time.Duration) (last bool, err er
 	known := IndexQuery{Version: r.version, Lines: base.Lines, Blocks: base.Blocks(), Steps: len(base.Steps)}
 	r.mu.Unlock()
 	if segment.URL == "" {
-		return false, away(segment, fmt.Errorf("it has no internal_url"))
+		return false, unreachable(segment)
 	}
 	answer, err := r.peers.Index(ctx, segment, known, wait)
 	if err != nil {

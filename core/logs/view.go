@@ -3,7 +3,6 @@ package logs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -266,7 +265,7 @@ func (l *Logs) Position(ctx context.Context, job uuid.UUID, step string, number 
 func (l *Logs) next(ctx context.Context, segment core.LogSegment, step string, number int) (int64, error) {
 	if segment.Replica != l.ID {
 		if segment.URL == "" {
-			return 0, away(segment, fmt.Errorf("it has no internal_url"))
+			return 0, unreachable(segment)
 		}
 		return l.Peers.Next(ctx, segment, step, number)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -116,4 +117,17 @@ func errorText(err error) string {
 		return "it cannot be parsed"
 	}
 	return err.Error()
+}
+
+// LocalAddr is the address of this machine at which the database sees it, without a port; "" if the database is not reached by TCP.
+func (s *Store) LocalAddr(ctx context.Context) (string, error) {
+	conn, err := s.read.Acquire(ctx)
+	if err != nil {
+		return "", fmt.Errorf("connect to the database: %w", err)
+	}
+	defer conn.Release()
+	if tcp, ok := conn.Conn().PgConn().Conn().LocalAddr().(*net.TCPAddr); ok {
+		return tcp.IP.String(), nil
+	}
+	return "", nil
 }

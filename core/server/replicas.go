@@ -70,19 +70,27 @@ func (r *replicas) configure(c *httpapi.Config, all *logs.Logs) {
 	c.Logs, c.Segments, c.Replicas = all, all, replica.Guard{Keys: r.keys, ID: r.self.ID}
 }
 
-// internalURL is where other replicas reach this one: as configured, or at the address that it listens on if that is a certain one.
-func (s *Server) internalURL(address net.Addr) string {
+// internalURL is where other replicas reach this one: as configured, or at the address that it listens on. If it listens on all
+// of the machine's, it is that at which the database sees it; "": they do not reach it.
+func (s *Server) internalURL(listen net.Addr, seen string) string {
 	if s.config.InternalURL != "" {
 		return s.config.InternalURL
 	}
-	ip, err := netip.ParseAddrPort(address.String())
-	if err != nil || ip.Addr().IsUnspecified() {
+	at, err := netip.ParseAddrPort(listen.String())
+	if err != nil {
 		return ""
 	}
-	if s.config.TLS != nil {
-		return "https://" + address.String()
+	if at.Addr().IsUnspecified() {
+		ip, err := netip.ParseAddr(seen)
+		if err != nil {
+			return ""
+		}
+		at = netip.AddrPortFrom(ip, at.Port())
 	}
-	return "http://" + address.String()
+	if s.config.TLS != nil {
+		return "https://" + at.String()
+	}
+	return "http://" + at.String()
 }
 
 // leaveLimit bounds how long the end of a server waits for the database.

@@ -184,7 +184,11 @@ func (s *Server) serve(ctx context.Context, store *postgres.Store, host *pluginh
 	if err != nil {
 		return err
 	}
-	internalURL := s.internalURL(listener.Addr())
+	seen, err := store.LocalAddr(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	internalURL := s.internalURL(listener.Addr(), seen)
 	if err := all.Join(ctx, internalURL); err != nil {
 		return errors.Join(err, listener.Close())
 	}
