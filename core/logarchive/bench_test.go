@@ -19,7 +19,9 @@ func BenchmarkRead(b *testing.B) {
 		"compiler": func(i int) string {
 			return fmt.Sprintf("%d: compiling package %d of module %x with -O2", i, r.IntN(5000), r.IntN(1<<20))
 		},
-		"random": func(int) string { return fmt.Sprintf("%016x%016x%016x%016x", r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64()) },
+		"random": func(int) string {
+			return fmt.Sprintf("%016x%016x%016x%016x", r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64())
+		},
 	} {
 		b.Run(name, func(b *testing.B) {
 			a := newBundle(b)
