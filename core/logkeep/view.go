@@ -111,9 +111,11 @@ func (k *Keeper) Wait(ctx context.Context, job uuid.UUID, after int64) error {
 }
 
 const (
-	// maxPlaces is of how many jobs it is remembered what the database knows of their archived logs, and placeLife how long.
+	// maxPlaces is of how many jobs it is remembered what the database knows of their archived logs, and placeLife how long; askLife is
+	// for how long it may be asked again.
 	maxPlaces = 10_000
 	placeLife = 5 * time.Second
+	askLife   = time.Second
 )
 
 // places are those that were asked for lately. What is older than it seems does no harm: a copy stays for longer than that once it is
@@ -132,8 +134,12 @@ func (k *Keeper) place(ctx context.Context, job uuid.UUID) (*core.LogPlace, erro
 	p := &k.places
 	p.mu.Lock()
 	known, ok := p.known[job]
+	fresh := ok && time.Now().Before(known.until)
+	if ok && !fresh { // while one asks, others do with what is known: there may be hundreds
+		p.known[job] = knownPlace{known.place, time.Now().Add(askLife)}
+	}
 	p.mu.Unlock()
-	if ok && time.Now().Before(known.until) {
+	if fresh {
 		return known.place, nil
 	}
 	place, err := k.options.Store.LogPlace(ctx, job)

@@ -137,6 +137,12 @@ func TestLogsAreArchived(t *testing.T) {
 
 	a.loseLogs()
 	require.Equal(t, text, a.log(first.JobID), "from the archive")
+	var followed strings.Builder
+	require.NoError(t, a.Follow(t.Context(), first.JobID, client.LogQuery{From: 1000}, func(lines string) error {
+		followed.WriteString(lines)
+		return nil
+	}))
+	require.True(t, strings.HasSuffix(text, followed.String()) && strings.Count(followed.String(), "\n") == 2002, "on the WebSocket as well")
 	page, err := a.Logs(t.Context(), second.JobID, client.LogQuery{Tail: 2})
 	require.NoError(t, err)
 	require.True(t, strings.HasSuffix(waiting, page.Logs) && strings.Count(page.Logs, "\n") == 2, page.Logs)
