@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -221,8 +222,30 @@ func TestLargeArchivedLog(t *testing.T) {
 	require.Contains(t, timed("a page in the middle", time.Second, fmt.Sprintf("limit=1000&from=%d", lines/2)).Logs,
 		fmt.Sprintf(`"line":"%d: a line`, lines/2))
 	require.Contains(t, timed("the last lines", time.Second, "tail=100").Logs, "the needle")
-	found := timed("a search through all of it", 10*time.Second, "q=the+needle")
-	require.Equal(t, 1, strings.Count(found.Logs, "\n"))
+	for _, search := range []struct {
+		what, query string
+		limit       time.Duration
+		hits        int
+	}{
+		{"the first hits", "q=a+line&limit=10", time.Second, 10},
+		{"a search through all of it", "q=the+needle", 10 * time.Second, 1},
+		{"a regular expression through all of it", "regex=true&q=" + url.QueryEscape(`[a-z]h[a-z] ?n[aeiou]*dle$|\bthe needle`), 40 * time.Second, 1},
+		{"a regular expression without a fixed part", "regex=true&q=" + url.QueryEscape(`[m-o]e{2}[d]l[e-f]`), 40 * time.Second, 1},
+	} {
+		begun := time.Now()
+		status, body := a.get("/api/jobs/" + job.JobID + "/logs/search?" + search.query)
+		took := time.Since(begun)
+		require.Equal(t, http.StatusOK, status, body)
+		require.Equal(t, search.hits, strings.Count(body, `"text":`), search.what)
+		require.Contains(t, body, `"done":true`)
+		if search.hits == 1 {
+			require.Contains(t, body, `"complete":true`)
+		}
+		t.Logf("%s: %s", search.what, took)
+		if mib >= 1024 {
+			require.Less(t, took, search.limit, search.what)
+		}
+	}
 }
 
 // waitLong is wait for a job that takes longer.
