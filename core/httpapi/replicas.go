@@ -65,6 +65,15 @@ func segmentParam(c *fiber.Ctx) (joblog.Segment, error) {
 	return joblog.Segment{Job: job, N: n}, nil
 }
 
+// version reads which state of a segment is meant.
+func (q *query) version() uint64 {
+	n, err := strconv.ParseUint(q.text("version"), 10, 64)
+	if err != nil {
+		q.refuse("version is not a number")
+	}
+	return n
+}
+
 func (a *API) appendToSegment(c *fiber.Ctx) error {
 	id, err := segmentParam(c)
 	if err != nil {
@@ -92,10 +101,7 @@ func (a *API) getSegmentIndex(c *fiber.Ctx) error {
 		return err
 	}
 	q := &query{c: c}
-	version, err := strconv.ParseUint(q.text("version"), 10, 64)
-	if err != nil {
-		return invalid("version is not a number")
-	}
+	version := q.version()
 	known := logs.IndexQuery{
 		Version: version, Lines: q.number("lines", 0, 0, math.MaxInt64),
 		Blocks: int(q.number("blocks", 0, 0, math.MaxInt32)), Steps: int(q.number("steps", 0, 0, math.MaxInt32)),
@@ -117,10 +123,7 @@ func (a *API) readSegment(c *fiber.Ctx) error {
 		return err
 	}
 	q := &query{c: c}
-	version, err := strconv.ParseUint(q.text("version"), 10, 64)
-	if err != nil {
-		return invalid("version is not a number")
-	}
+	version := q.version()
 	offset, length := q.number("offset", 0, 0, math.MaxInt64/2), q.number("length", 0, 0, mib)
 	if q.err != nil {
 		return q.err
