@@ -34,7 +34,7 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(coretest.TempDir(t), "logs")
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); errors.Is(err, syscall.EPERM) {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); errors.Is(err, syscall.EPERM) && !coretest.Required("docker") {
 		t.Skip("mounting a file system takes root")
 	} else {
 		require.NoError(t, err)
